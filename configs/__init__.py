@@ -1,0 +1,1 @@
+"""The YAML configurations that ship with the builder, as package data."""

@@ -1,0 +1,1 @@
+"""Keep or reject: rules on documents, paragraphs and images. Pure; no Beam."""

@@ -8,7 +8,7 @@
     │   └── InputError      an input or output path
     └── RunFailed       the run cannot go on or cannot account for what it did: exit code 1
 
-Rejected and unavailable are values, not errors; a page that fails is a row of ``failures/``.
+Rejected and unavailable are values, not errors. ``PageFailed`` concerns one page only: a row of ``failures/``.
 """
 
 from __future__ import annotations
@@ -32,3 +32,14 @@ class InputError(Misconfigured):
 
 class RunFailed(ObelicsError):
     """The run stopped: too many failures, or counts that do not add up."""
+
+
+class PageFailed(ObelicsError):
+    """One page cannot be turned into a document; it becomes a row of ``failures/`` and the run goes on.
+
+    ``error`` is a word of a closed set, fit for a counter; the message says more.
+    """
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
