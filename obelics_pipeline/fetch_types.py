@@ -1,0 +1,140 @@
+"""What a download is asked for and what it comes to: options, a closed set of statuses, one result per URL."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import ip_address
+
+import msgspec
+
+from obelics_pipeline import __version__
+from obelics_pipeline.netguard import Reach, reach
+
+
+class FetchStatus(StrEnum):
+    """The final status of an image URL; every URL has exactly one.
+
+    The names shared with the dataset's ``image_info.status`` column mean the same there.
+    """
+
+    OK = "ok"
+    """A whole image, its bytes as the server sent them; it decodes."""
+    NOT_FETCHED = "not_fetched"
+    """Nobody asked for it. A fetch never ends so; it is the status of images before one."""
+    BAD_URL = "bad_url"
+    """Not an http(s) URL, or a port that is not asked."""
+    BLOCKED_ADDRESS = "blocked_address"
+    """The host's addresses are not public; no connection was opened."""
+    DNS = "dns"
+    """The host name has no address."""
+    CONNECT = "connect"
+    """Refused, unreachable, or the connection broke before an answer."""
+    TLS = "tls"
+    """No trusted encrypted connection."""
+    TIMEOUT = "timeout"
+    """Not connected within ``connect_timeout``, or not complete within ``total_timeout``."""
+    PROTOCOL = "protocol"
+    """The answer is not usable HTTP: malformed, or headers without measure."""
+    REDIRECT = "redirect"
+    """Too many redirects, or one to something that is not asked (another scheme, a port)."""
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    HTTP_OTHER = "http_other"
+    """An answer that is neither an error nor a whole resource (204, 206, 304, 999 …)."""
+    TOO_LARGE = "too_large"
+    """More than ``max_bytes``, announced or sent."""
+    TRUNCATED = "truncated"
+    """The connection ended before the body was complete."""
+    EMPTY = "empty"
+    """A complete answer of no bytes."""
+    NOT_IMAGE = "not_image"
+    """The bytes are not of a supported image format, whatever the headers say."""
+    UNDECODABLE = "undecodable"
+    """The bytes begin like an image and cannot be decoded to the end."""
+    TOO_MANY_PIXELS = "too_many_pixels"
+    """The image's header announces more than ``max_pixels``; it was not decoded."""
+
+
+class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits of a download. ``ValueError`` says which value is unusable and what would be usable.
+
+    Times are seconds, sizes bytes. ``total_timeout`` covers one URL with all its redirects and begins when
+    its host has a free place (``per_host``). ``hosts`` works like a hosts file that also knows ports: requests
+    for a name (or ``*.suffix``) are dialled at an address and port, while URL and Host header stay.
+    ``allow_private`` lets loopback and private networks be dialled; link-local, multicast, reserved and
+    cloud metadata addresses are refused in any case. ``ports`` are those that a URL may name; none means any.
+    """
+
+    user_agent: str = f"obelics-builder/{__version__}"
+    connect_timeout: float = 5.0
+    total_timeout: float = 20.0
+    max_bytes: int = 10_000_000
+    max_pixels: int = 64_000_000
+    max_redirects: int = 5
+    concurrency: int = 64
+    per_host: int = 4
+    ports: tuple[int, ...] = (80, 443, 8080, 8443)
+    hosts: dict[str, str] = {}
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be greater than 0")
+        if self.max_redirects < 0:
+            raise ValueError(f"max_redirects is {self.max_redirects}; 0 follows none")
+        if not self.user_agent.strip() or not self.user_agent.isascii() or not self.user_agent.isprintable():
+            raise ValueError(
+                f"user_agent is {self.user_agent!r}; servers need a name in printable ASCII, "
+                "such as 'name/1.0 (+https://example.org/contact)'"
+            )
+        for port in self.ports:
+            if not 0 < port < 65536:
+                raise ValueError(f"ports holds {port}; a port is between 1 and 65535")
+        for name, endpoint in self.hosts.items():
+            self._check_host(name, endpoint)
+
+    def _check_host(self, name: str, endpoint: str) -> None:
+        where = f"hosts: {name!r} → {endpoint!r}"
+        if not name or name != name.lower() or "*" in name.removeprefix("*."):
+            raise ValueError(f"{where}: write a name in lower case, or '*.' and one")
+        try:
+            address, _ = split_endpoint(endpoint)
+        except ValueError as error:
+            raise ValueError(f"{where}: write 'address:port', such as '127.0.0.1:8801'") from error
+        if reach(address) is Reach.NEVER:
+            raise ValueError(f"{where}: this address is never dialled; use a loopback or private one")
+        if reach(address) is Reach.PRIVATE and not self.allow_private:
+            raise ValueError(f"{where}: this is a private address; allow_private: true permits it")
+
+
+class FetchResult(msgspec.Struct, frozen=True):
+    """How the download of one URL ended.
+
+    ``body`` is there when ``status`` is ``ok`` only; ``sha256`` (64 hexadecimal digits) and ``num_bytes`` tell of
+    every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation applied, as
+    a reader sees the image. ``detail`` is a short text for people. ``fetched_at`` is in milliseconds
+    since 1970, UTC. ``url`` is the one asked for; ``final_url`` that of the last request, if there was one.
+    """
+
+    url: str
+    status: FetchStatus
+    http_status: int | None = None
+    final_url: str | None = None
+    body: bytes | None = None
+    sha256: str | None = None
+    num_bytes: int | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    content_type: str | None = None
+    fetched_at: int = 0
+    detail: str = ""
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """The address and port of ``127.0.0.1:8801`` or ``[::1]:8801``; ``ValueError`` for anything else."""
+    address, _, port = endpoint.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"no port in {endpoint!r}")
+    return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
