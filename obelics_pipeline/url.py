@@ -1,4 +1,4 @@
-"""URLs as browsers read them (the WHATWG URL standard, by ada), hosts and registrable domains, keys for pages."""
+"""URLs as browsers read them (WHATWG, by ada), hosts and registrable domains, keys under which pages meet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ada_url
 from publicsuffixlist import PublicSuffixList
 
 MAX_URL_LENGTH: Final = 8192
-"""Longer URLs are not followed. RFC 9110 §4.1 asks for support of 8,000 octets; hardly a server accepts more."""
+"""Longer URLs are not followed. RFC 9110 §4.1 asks for 8,000 octets; hardly a server accepts more."""
 
 # fmt: off
 TRACKING_PARAMETERS: Final = frozenset((
