@@ -1,14 +1,153 @@
-"""Download images: every URL ends with exactly one status, within fixed bounds of time and memory."""
+"""Download images: every URL ends with exactly one status, within fixed bounds of time and memory.
+
+The network runs in a thread of its own, so that a slow consumer never makes a download late; images are
+checked in the consumer's thread, so that a slow image does not either.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import time
+import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Self, TypeAlias
 
+import msgspec
+
+from obelics_pipeline.download import Answer, Client
 from obelics_pipeline.fetch_types import FetchOptions, FetchResult, FetchStatus
+from obelics_pipeline.image import inspect
 
 __all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images"]
 
+_Asked: TypeAlias = "asyncio.Task[tuple[str, Answer]]"
+
 
 def fetch_images(urls: Iterable[str], options: FetchOptions) -> Iterator[FetchResult]:
-    """Download every URL; one result each, as they complete."""
-    raise NotImplementedError
+    """Download and check every URL of ``urls``: one result for each, in the order in which they complete.
+
+    ``urls`` is read as places become free, and no more than ``options.concurrency`` URLs are on their way or
+    waiting to be taken, which bounds the memory at that many bodies. URLs are not compared: who passes one
+    twice downloads it twice. Close the generator to stop early; what is under way is then given up.
+    """
+    waiting = iter(urls)
+    with _Network(options) as network:
+        under_way = 0
+        for url in islice(waiting, options.concurrency):
+            network.ask(url)
+            under_way += 1
+        while under_way:
+            url, answer = network.take()
+            under_way -= 1
+            for following in islice(waiting, 1):
+                network.ask(following)
+                under_way += 1
+            yield _result(url, answer, options)
+
+
+class _Network:
+    """A client in an event loop in a thread: URLs go in, answers come out as they are complete."""
+
+    def __init__(self, options: FetchOptions) -> None:
+        self._options = options
+        self._done: SimpleQueue[_Asked] = SimpleQueue()
+        self._tasks: set[_Asked] = set()
+        self._stop = asyncio.Event()
+        started: Future[tuple[asyncio.AbstractEventLoop, Client]] = Future()
+        self._thread = Thread(target=self._run, args=(started,), name="fetch-images", daemon=True)
+        self._thread.start()
+        self._loop, self._client = started.result()
+
+    def ask(self, url: str) -> None:
+        self._loop.call_soon_threadsafe(self._start, url)
+
+    def take(self) -> tuple[str, Answer]:
+        """The next complete answer; waits for it."""
+        return self._done.get().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self, started: Future[tuple[asyncio.AbstractEventLoop, Client]]) -> None:
+        try:
+            asyncio.run(self._serve(started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, Client]]) -> None:
+        async with Client(self._options) as client:
+            started.set_result((asyncio.get_running_loop(), client))
+            await self._stop.wait()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, url: str) -> None:
+        task = asyncio.create_task(self._get(url))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done.put)
+
+    async def _get(self, url: str) -> tuple[str, Answer]:
+        return url, await self._client.get(url)
+
+
+def _result(url: str, answer: Answer, options: FetchOptions) -> FetchResult:
+    result = FetchResult(
+        url,
+        answer.status,
+        http_status=answer.http_status,
+        final_url=answer.final_url,
+        content_type=answer.content_type,
+        fetched_at=time.time_ns() // 1_000_000,
+        detail=answer.detail,
+    )
+    if answer.status is not FetchStatus.OK:
+        return result
+    body = _unpacked(answer, options.max_bytes)
+    if body is None:
+        detail = f"unpacks to more than {options.max_bytes} bytes"
+        return msgspec.structs.replace(result, status=FetchStatus.TOO_LARGE, detail=detail)
+    return _checked(result, body, options.max_pixels)
+
+
+def _checked(result: FetchResult, body: bytes, max_pixels: int) -> FetchResult:
+    """The result with what its whole body is: an image, or why it is none."""
+    result = msgspec.structs.replace(result, num_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+    if not body:
+        return msgspec.structs.replace(result, status=FetchStatus.EMPTY)
+    facts = inspect(body, max_pixels)
+    if isinstance(facts, FetchStatus):
+        return msgspec.structs.replace(result, status=facts)
+    return msgspec.structs.replace(
+        result, body=body, format=facts.format, width=facts.width, height=facts.height
+    )
+
+
+def _unpacked(answer: Answer, max_bytes: int) -> bytes | None:
+    """The body without the gzip that some servers add unasked; None if it is more than ``max_bytes``.
+
+    A body that is gzip no further than its headers, or broken, is returned as it came: it is no image.
+    """
+    if "gzip" not in answer.content_encoding.lower() or not answer.body.startswith(b"\x1f\x8b"):
+        return answer.body
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        body = unpacker.decompress(answer.body, max_bytes + 1)
+    except zlib.error:
+        return answer.body
+    return body if len(body) <= max_bytes else None

@@ -1,4 +1,4 @@
-"""What a download is asked for and what it comes to: options, a closed set of statuses, one result per URL."""
+"""What a download is asked for and what comes of it: options, a closed set of statuses, results."""
 
 from __future__ import annotations
 
@@ -55,12 +55,15 @@ class FetchStatus(StrEnum):
     """The image's header announces more than ``max_pixels``; it was not decoded."""
 
 
+_POSITIVE = ("connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host")
+
+
 class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The limits of a download. ``ValueError`` says which value is unusable and what would be usable.
 
     Times are seconds, sizes bytes. ``total_timeout`` covers one URL with all its redirects and begins when
-    its host has a free place (``per_host``). ``hosts`` works like a hosts file that also knows ports: requests
-    for a name (or ``*.suffix``) are dialled at an address and port, while URL and Host header stay.
+    its host has a free place (``per_host``). ``hosts`` works like a hosts file that also knows ports:
+    requests for a name (or ``*.suffix``) are dialled at an address and port; URL and Host header stay.
     ``allow_private`` lets loopback and private networks be dialled; link-local, multicast, reserved and
     cloud metadata addresses are refused in any case. ``ports`` are those that a URL may name; none means any.
     """
@@ -78,7 +81,7 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow_private: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host"):
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it has to be greater than 0")
         if self.max_redirects < 0:
@@ -111,8 +114,8 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FetchResult(msgspec.Struct, frozen=True):
     """How the download of one URL ended.
 
-    ``body`` is there when ``status`` is ``ok`` only; ``sha256`` (64 hexadecimal digits) and ``num_bytes`` tell of
-    every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation applied, as
+    ``body`` is there only when ``status`` is ``ok``; ``sha256`` (64 hexadecimal digits) and ``num_bytes``
+    tell of every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation applied, as
     a reader sees the image. ``detail`` is a short text for people. ``fetched_at`` is in milliseconds
     since 1970, UTC. ``url`` is the one asked for; ``final_url`` that of the last request, if there was one.
     """

@@ -73,7 +73,7 @@ def reach(address: str) -> Reach:
 
 
 def guarded_socket(allow_private: bool) -> Callable[[AddrInfo], socket.socket]:
-    """A socket factory for ``aiohttp.TCPConnector`` that raises ``BlockedAddress`` for what may not be dialled."""
+    """A socket factory for ``aiohttp.TCPConnector``: ``BlockedAddress`` for what may not be dialled."""
     allowed = {Reach.PUBLIC, Reach.PRIVATE} if allow_private else {Reach.PUBLIC}
 
     def open_socket(info: AddrInfo) -> socket.socket:

@@ -1,0 +1,229 @@
+"""One HTTP client for many hosts nobody vouches for: a URL in, an answer out, whatever the server does.
+
+Redirects are followed here and not by aiohttp, so that every hop passes the same checks. Bodies are counted
+while they arrive; what servers announce is only believed when it is too much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from functools import cache
+from socket import AI_NUMERICHOST, AddressFamily
+from types import TracebackType
+from typing import Final, Self
+from weakref import WeakValueDictionary
+
+import aiohttp
+import msgspec
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
+from obelics_pipeline.netguard import BlockedAddress, guarded_socket
+from obelics_pipeline.url import resolve
+
+DNS_SECONDS: Final = 300
+"""How long an answer of the name service is reused; image URLs of one host come in crowds."""
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of the requests for one URL. ``status`` is ``ok`` when ``body`` is whole; it may be anything."""
+
+    status: FetchStatus
+    http_status: int | None = None
+    final_url: str | None = None
+    body: bytes = b""
+    content_type: str | None = None
+    content_encoding: str = ""
+    location: str | None = None
+    detail: str = ""
+
+
+class Client:
+    """Asks for URLs within ``options``; an async context manager that lives in one event loop."""
+
+    def __init__(self, options: FetchOptions) -> None:
+        self._options = options
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def __aenter__(self) -> Self:
+        options = self._options
+        connector = aiohttp.TCPConnector(
+            limit=0,  # the caller's window and the places per host are the limits
+            ssl=_tls(),
+            resolver=_Names(options.hosts),
+            ttl_dns_cache=DNS_SECONDS,
+            socket_factory=guarded_socket(options.allow_private),
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": options.user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=options.connect_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def get(self, url: str) -> Answer:
+        """Ask for ``url`` and where it leads; never raises for what a server or a network does."""
+        target = resolve(url)
+        if target is None:
+            return Answer(FetchStatus.BAD_URL, detail="not an http(s) URL")
+        if not self._port_allowed(target):
+            return Answer(FetchStatus.BAD_URL, detail=f"port {URL(target).port} is not asked")
+        seconds = self._options.total_timeout
+        for _ in range(self._options.max_redirects + 1):
+            answer, seconds = await self._in_turn(target, seconds)
+            if answer.location is None:
+                return answer
+            following = resolve(answer.location, target)
+            if following is None or not self._port_allowed(following):
+                return _redirected(answer, "to something that is not asked")
+            target = following
+        return _redirected(answer, f"more than {self._options.max_redirects} times")
+
+    def _port_allowed(self, url: str) -> bool:
+        return not self._options.ports or URL(url, encoded=True).port in self._options.ports
+
+    async def _in_turn(self, target: str, seconds: float) -> tuple[Answer, float]:
+        """Wait for a place at the host, which costs the URL none of its time, and ask; what time is left."""
+        url = URL(target, encoded=True)
+        host = url.raw_host or ""
+        places = self._places.get(host)
+        if places is None:
+            places = self._places[host] = asyncio.Semaphore(self._options.per_host)
+        async with places:
+            clock = asyncio.get_running_loop().time
+            begun = clock()
+            answer = await self._ask(url, seconds)
+            return msgspec.structs.replace(answer, final_url=target), seconds - (clock() - begun)
+
+    async def _ask(self, url: URL, seconds: float) -> Answer:
+        try:
+            async with asyncio.timeout(seconds), self._session.get(url, allow_redirects=False) as response:
+                return await self._answer(response)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _failed(error)
+
+    async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
+        answer = Answer(
+            _status(response.status),
+            http_status=response.status,
+            content_type=response.headers.get("Content-Type"),
+            content_encoding=response.headers.get("Content-Encoding", ""),
+        )
+        location = response.headers.get("Location")
+        if response.status in _REDIRECTS and location is not None:
+            return msgspec.structs.replace(answer, location=_readable(location))
+        if answer.status is not FetchStatus.OK:
+            return answer
+        return await self._with_body(answer, response)
+
+    async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer:
+        limit = self._options.max_bytes
+        body = bytearray()
+        too_large = (response.content_length or 0) > limit
+        try:
+            while not too_large and (chunk := await response.content.readany()):
+                body += chunk
+                too_large = len(body) > limit
+        except (aiohttp.ClientError, ConnectionError):
+            detail = f"broke off after {len(body)} bytes"
+            return msgspec.structs.replace(answer, status=FetchStatus.TRUNCATED, detail=detail)
+        if too_large:
+            detail = f"more than {limit} bytes"
+            return msgspec.structs.replace(answer, status=FetchStatus.TOO_LARGE, detail=detail)
+        return msgspec.structs.replace(answer, body=bytes(body))
+
+
+class _Names(AbstractResolver):
+    """The addresses of names: those of ``hosts`` first, which also name a port, then the name service."""
+
+    def __init__(self, hosts: Mapping[str, str]) -> None:
+        self._hosts = {name: split_endpoint(endpoint) for name, endpoint in hosts.items()}
+        self._service: AbstractResolver | None = None
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_INET
+    ) -> list[ResolveResult]:
+        endpoint = self._endpoint(host.rstrip("."))
+        if endpoint is not None:
+            address, port = endpoint
+            family = AddressFamily.AF_INET6 if ":" in address else AddressFamily.AF_INET
+            return [
+                ResolveResult(
+                    hostname=host, host=address, port=port, family=family, proto=0, flags=AI_NUMERICHOST
+                )
+            ]
+        if self._service is None:
+            self._service = aiohttp.DefaultResolver()
+        try:
+            return await self._service.resolve(host, port, family)
+        except ValueError as error:  # a label that the name service cannot even ask for
+            raise OSError(None, str(error)) from error
+
+    def _endpoint(self, host: str) -> tuple[str, int] | None:
+        """The entry of ``host`` itself, or of the nearest of its parents that has one with ``*.``."""
+        endpoint = self._hosts.get(host)
+        while endpoint is None and "." in host:
+            host = host.partition(".")[2]
+            endpoint = self._hosts.get(f"*.{host}")
+        return endpoint
+
+    async def close(self) -> None:
+        if self._service is not None:
+            await self._service.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One context for all connections: to load the certificates costs 20 ms."""
+    return ssl.create_default_context()
+
+
+def _status(code: int) -> FetchStatus:
+    if code in (200, 203):
+        return FetchStatus.OK
+    if 400 <= code < 500:
+        return FetchStatus.HTTP_4XX
+    return FetchStatus.HTTP_5XX if 500 <= code < 600 else FetchStatus.HTTP_OTHER
+
+
+def _readable(location: str) -> str:
+    """A header's text without the lone surrogates that aiohttp makes of bytes that are not UTF-8."""
+    return location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _redirected(answer: Answer, how: str) -> Answer:
+    return msgspec.structs.replace(answer, status=FetchStatus.REDIRECT, detail=f"redirected {how}")
+
+
+_STATUS_OF: Final[tuple[tuple[type[Exception], FetchStatus], ...]] = (
+    (BlockedAddress, FetchStatus.BLOCKED_ADDRESS),
+    (TimeoutError, FetchStatus.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, FetchStatus.DNS),
+    (ssl.SSLError, FetchStatus.TLS),
+    (aiohttp.ClientSSLError, FetchStatus.TLS),
+    (aiohttp.InvalidURL, FetchStatus.BAD_URL),
+    (OSError, FetchStatus.CONNECT),
+    (aiohttp.ClientConnectionError, FetchStatus.CONNECT),
+    (Exception, FetchStatus.PROTOCOL),
+)
+"""The first kind that fits decides."""
+
+
+def _failed(error: Exception) -> Answer:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, BlockedAddress):
+        error = error.os_error
+    status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
+    return Answer(status, detail=type(error).__name__)
