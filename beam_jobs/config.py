@@ -1,0 +1,87 @@
+"""The configuration of a build: one section per stage, read from YAML."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from filters.apply import AssembleOptions, FilterOptions, Share
+from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
+from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.fetch_types import FetchOptions
+
+__all__ = ["Config", "load", "section_hash", "shipped"]
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ExtractSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How pages become documents. Sizes are bytes, times seconds."""
+
+    main_content: bool = True
+    """Keep the main content only; ``false`` keeps the whole page."""
+    max_page_bytes: Positive = 10_000_000
+    range_bytes: Positive = 64_000_000
+    """What one task reads of a WARC file. Part of the result: it decides which document is in which file."""
+    max_failed_share: Share = 0.01
+    """The job fails if more pages than this share cannot be turned into documents."""
+
+
+class UrlDedup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of documents with the same canonical URL keep the newest."""
+
+
+class DedupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What counts as a duplicate; nothing unless it is named."""
+
+    url: UrlDedup | None = None
+
+
+class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
+    """How images are fetched: the limits of a download, and how the work is cut."""
+
+    shards: Positive = 64
+    """Parts into which the URLs are hashed, one task each. Part of the result, as ``range_bytes``."""
+
+
+class ExportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the dataset is written."""
+
+    shard_bytes: Positive = 400_000_000
+    """About the size of one Parquet file."""
+    timestamps: bool = False
+    """Write when images were fetched and opt-outs checked; two builds are then no longer the same bytes."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One section per stage. What is not written has its default; rules that are not named are off."""
+
+    extract: ExtractSection = ExtractSection()
+    filter: FilterOptions = FilterOptions()
+    dedup: DedupSection = DedupSection()
+    images: ImagesSection = ImagesSection()
+    assemble: AssembleOptions = AssembleOptions()
+    export: ExportSection = ExportSection()
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the configurations that come with the builder."""
+    files = resources.files("configs").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+def load(source: str) -> Config:
+    """The configuration in the file ``source``, or the shipped one of that name.
+
+    Raises ``ConfigError`` if there is none, or it is not usable.
+    """
+    names = shipped()
+    if source in names:
+        content = (resources.files("configs") / f"{source}.yaml").read_bytes()
+        return convert(read_yaml(content, f"{source}.yaml"), Config, f"{source}.yaml")
+    if not Path(source).exists():
+        raise ConfigError(f"{source}: no such file, and no shipped configuration {suggestion(source, names)}")
+    return convert(read_yaml_file(source), Config, source)

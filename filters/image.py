@@ -1,0 +1,87 @@
+"""Rules on images: how many, and of what kind."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import msgspec
+
+from filters.base import Bounds, Breach, check_bounds, outside
+from filters.subjects import Content, Picture
+from obelics_pipeline.config import suggestion
+from obelics_pipeline.document import ImageNode
+
+FORMATS: Final = ("avif", "bmp", "gif", "ico", "jpeg", "mpo", "png", "tiff", "webp")
+"""Formats that a rule can accept, by Pillow's names in lower case."""
+
+
+class ImageCount(Bounds, frozen=True):
+    """Keep documents of ``min`` to ``max`` images; the same image twice counts twice."""
+
+    measures: ClassVar[str] = "image_count"
+
+    def measure(self, content: Content, /) -> int:
+        """The number of images."""
+        return content.image_count
+
+
+class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keep images whose bytes are of a format in ``accept``."""
+
+    accept: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.accept:
+            raise ValueError("accept is empty; name the formats to keep, or leave out the rule")
+        for name in self.accept:
+            if name not in FORMATS:
+                raise ValueError(f"accept: no format {suggestion(name, FORMATS)}")
+
+    def measure(self, picture: Picture, /) -> str:
+        """The format's name."""
+        return picture.format
+
+    def judge(self, value: str, /) -> Breach | None:
+        """Whether the format is ``not in`` the accepted ones."""
+        return None if value in self.accept else Breach(None, None, "not in")
+
+
+class _Sides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    min: float | None = None
+    max: float | None = None
+
+    def __post_init__(self) -> None:
+        check_bounds(self.min, self.max)
+
+    def judge(self, value: tuple[int, ...], /) -> Breach | None:
+        """The first side that is outside of the bounds."""
+        breaches = (outside(side, self.min, self.max) for side in value)
+        return next((breach for breach in breaches if breach is not None), None)
+
+
+class Size(_Sides, frozen=True):
+    """Keep images whose width and height are both ``min`` to ``max`` pixels."""
+
+    def measure(self, picture: Picture, /) -> tuple[int, ...]:
+        """Width and height."""
+        return (picture.width, picture.height)
+
+
+class RenderedSize(_Sides, frozen=True):
+    """Keep images that the page shows with sides of ``min`` to ``max`` CSS pixels; unknown sides pass.
+
+    The one size that is known before an image is fetched.
+    """
+
+    def measure(self, image: ImageNode, /) -> tuple[int, ...]:
+        """The sides that the page tells."""
+        sides = (image.rendered_width, image.rendered_height)
+        return tuple(side for side in sides if side is not None)
+
+
+class AspectRatio(Bounds, frozen=True):
+    """Keep images whose width divided by height is ``min`` to ``max``."""
+
+    def measure(self, picture: Picture, /) -> float:
+        """Width / height; an image without height has none and is infinitely wide."""
+        return picture.width / picture.height if picture.height else float("inf")
