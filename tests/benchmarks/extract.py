@@ -3,7 +3,8 @@
 The *floor* is FastWARC, decompression and a lexbor parse of the same bytes in the same run. Floor and subject
 are measured in turns, and each figure is the median over the rounds of a ratio taken within one round, so
 that a machine that slows down slows both sides. Ratios of one process are of processor time (user and
-system); the gain of a second process is of wall-clock time, so it needs two idle cores.
+system); the gain of a second process is of wall-clock time, so it needs two idle cores: what two floors at
+once gain over one says how idle they were.
 
 A job's start-up (interpreter, Beam, workers) is excluded by running the job over a few copies of the archive
 and over many, and taking the difference.
@@ -65,9 +66,13 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One turn of everything: (floor, subject) pairs in one process, and jobs by (workers, copies)."""
+    """One turn of everything: (floor, subject) pairs in one process, and jobs by (workers, copies).
+
+    ``spare`` is how much faster two floors are done at once than one after the other.
+    """
 
     turns: tuple[tuple[Cost, Cost], ...]
+    spare: float
     jobs: dict[tuple[int, int], Cost]
 
     def slope(self, plan: Plan, workers: int) -> Cost:
@@ -109,13 +114,18 @@ def timed(work: Callable[[Path], int], archive: Path) -> Cost:
 
 
 def turns_of(archive: Path, count: int) -> tuple[tuple[Cost, Cost], ...]:
-    """Floor and subject in turns, in a process of its own.
-
-    A job started by a large process would be reported to be as large: Linux keeps the peak across exec.
-    """
+    """Floor and subject in turns, in a process of its own, whose memory nothing else has shaped."""
     with ProcessPoolExecutor(1, get_context("spawn")) as alone:
         pairs = ((parse_only, extract) for _ in range(count))
         return tuple(tuple(alone.submit(timed, work, archive).result() for work in pair) for pair in pairs)
+
+
+def spare_core(archive: Path) -> float:
+    """The gain of a second process for the floor: 2 on two idle cores, 1 on a busy machine."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as both:
+        list(both.map(timed, [parse_only] * 2, [archive] * 2))
+        alone = both.submit(timed, parse_only, archive).result().wall
+        return 2 * alone / max(cost.wall for cost in both.map(timed, [parse_only] * 2, [archive] * 2))
 
 
 def job(archives: Path, copies: int, workers: int) -> Cost:
@@ -124,15 +134,36 @@ def job(archives: Path, copies: int, workers: int) -> Cost:
         chosen = Path(output, "inputs.txt")
         chosen.write_text("".join(f"{archives / name_of(copy)}\n" for copy in range(copies)))
         options = ["--input", f"@{chosen}", "--output", f"{output}/out", "--workers", str(workers)]
-        command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--config", "default", *options]
+        command = [Path(sys.executable).with_name("obelics"), "extract", "--config", "default", *options]
         log = Path(output, "log")
         start = time.perf_counter()
         with log.open("wb") as stream:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
-            _, status, usage = os.wait4(process.pid, 0)
-        if code := os.waitstatus_to_exitcode(status):
+            peak = 0.0
+            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+                peak = max(peak, *map(resident_peak, tree(process.pid)))
+                time.sleep(0.05)
+        wall, usage = time.perf_counter() - start, ended[2]
+        if code := os.waitstatus_to_exitcode(ended[1]):
             raise RunFailed(f"obelics extract ended with {code}:\n{log.read_text()[-2000:]}")
-        return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - start, usage.ru_maxrss / 1024)
+        return Cost(usage.ru_utime + usage.ru_stime, wall, peak)
+
+
+def tree(process: int) -> Iterator[int]:
+    """The process and all that it started, directly or not."""
+    yield process
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # it may end at any moment
+            for child in children.read_text().split():
+                yield from tree(int(child))
+
+
+def resident_peak(process: int) -> float:
+    """The largest RSS that a running process has had, in MiB (0 if it has ended meanwhile)."""
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return 0.0
 
 
 def name_of(copy: int) -> str:
@@ -168,7 +199,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Round]:
         }
         if len({cost.pages for turn in turns for cost in turn}) != 1:
             raise RunFailed(f"floor and extraction do not read the same pages: {turns}")
-        yield Round(turns, jobs)
+        yield Round(turns, spare_core(archive), jobs)
 
 
 def figures(plan: Plan) -> list[Figure]:
@@ -190,7 +221,9 @@ def speed(plan: Plan, rounds: list[Round]) -> Iterator[Figure]:
     yield Figure("read + charset + extract", inner, "× floor", at_most=4, how=f"{len(turns)} paired turns")
     yield Figure("extract job, start-up excluded", outer, "× floor", at_most=6, how=f"1 worker, {slope}")
     yield Figure("extract job, pages a second", pages * copies / alone, "1/s", how=f"1 worker, {slope}")
+    spare = median(each.spare for each in rounds)
     yield Figure("gain of a second process", gain, "×", at_least=1.7, how=f"wall clock, {slope}")
+    yield Figure("two floors at once", spare, "×", how="2 if both cores are idle")
 
 
 def memory(plan: Plan, rounds: list[Round]) -> Iterator[Figure]:
