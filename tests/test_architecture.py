@@ -31,6 +31,7 @@ MAX_PARAMETERS = 8
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b")
 
 MODULES = [path for layer in LAYERS for path in sorted(ROOT.joinpath(layer).rglob("*.py"))]
+DOCUMENTATION = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.joinpath("docs").glob("*.md"))]
 LOCK = ROOT.joinpath("requirements.lock").read_text()
 SCRIPTS = [*sorted(ROOT.joinpath("scripts").iterdir()), ROOT / ".ci/run"]
 every_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -97,6 +98,12 @@ def test_scripts_run(script: Path) -> None:
     assert os.access(script, os.X_OK), f"chmod +x {script}"
     assert script.read_text().startswith("#!/usr/bin/env bash\n")
     subprocess.run(["bash", "-n", script], check=True)
+
+
+@pytest.mark.parametrize("page", DOCUMENTATION, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
+    assert [link for link in links if not page.parent.joinpath(link).exists()] == []
 
 
 def test_the_lock_names_no_host_and_hashes_every_package() -> None:
