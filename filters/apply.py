@@ -84,12 +84,14 @@ def assemble_document(
     ``pictures`` tells of each of ``document.images`` what it turned out to be, or the status that says why it
     is unavailable. Every node stays: an image that is gone or refused leaves an empty slot.
     """
+    if len(pictures) != len(document.images):
+        raise ValueError(f"{len(pictures)} pictures for {len(document.images)} images of {document.url}")
     ledger = Ledger(document, options.sample_share, tally)
     statuses: list[str] = []
-    fates = iter(zip(document.images, pictures, strict=True))
+    fates = iter(pictures)
     for index, node in enumerate(document.nodes):
         if isinstance(node, ImageNode):
-            statuses.append(_status(index, node, next(fates)[1], options.image, ledger))
+            statuses.append(_status(index, node, next(fates), options.image, ledger))
         else:
             ledger.node(index, node, [])
     content = Content(map(Block, document.texts), statuses.count(OK))

@@ -111,7 +111,8 @@ def _load(path: str) -> _Model:
         raise ValueError(f"model: no file {path!r}; give the path of a fastText model (.bin or .ftz)")
     try:
         classifier = fasttext.load_model(path)
-        labels, _ = classifier.predict("a", k=-1)
+        # fastText leaves out labels below threshold + 1e-5, however many are asked for
+        labels, _ = classifier.predict("a", k=-1, threshold=-1e-5)
     except ValueError as error:
         raise ValueError(f"model: {path!r} is no fastText classifier: {error}") from error
     return _Model(classifier, frozenset(map(_code, labels)))

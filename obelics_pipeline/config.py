@@ -40,8 +40,8 @@ def read_yaml(content: bytes | str, source: str) -> dict[str, Any]:
 
     Raises ``ConfigError`` if it is empty, no mapping, no YAML, or names a key twice.
     """
-    loader = _Loader(content)
     try:
+        loader = _Loader(content)
         root = loader.get_single_node()
         if root is None:
             raise ConfigError(f"{source}: empty; write at least one section, such as 'filter:'")
@@ -49,8 +49,6 @@ def read_yaml(content: bytes | str, source: str) -> dict[str, Any]:
         data = loader.construct_document(root)
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not YAML: {_told(error)}") from error
-    finally:
-        loader.dispose()
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: {_shown(data)} is no mapping; write sections, such as 'filter:'")
     return data

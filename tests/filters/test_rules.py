@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from filters.base import Breach, Chain, refusal_of
+from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
+from filters.language import Language
+from filters.rules import DOCUMENT_MEASURES, DocumentRules, ImageRules, ParagraphRules, PictureRules
+from filters.subjects import Block, Content, Picture
+from filters.text import WordCount
+from obelics_pipeline.document import ImageNode, TextNode
+
+
+def block(text: str, kind: str = "paragraph") -> Block:
+    return Block(TextNode(kind, text))
+
+
+def refused(rule: Any, subject: Any) -> tuple[float | None, float | None, str] | None:
+    breach = rule.judge(rule.measure(subject))
+    return (breach.value, breach.threshold, breach.op) if breach else None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", (0, 4, "<"), id="empty"),
+        pytest.param("one two three", (3, 4, "<"), id="one word short"),
+        pytest.param("one two three four", None, id="at the minimum"),
+        pytest.param("one two three four five six", None, id="at the maximum"),
+        pytest.param("one two three four five six seven", (7, 6, ">"), id="one word too many"),
+    ],
+)
+def test_word_count(text: str, expected: tuple[float, float, str] | None) -> None:
+    rule = WordCount(min=4, max=6)
+    assert refused(rule, block(text)) == expected
+    assert refused(rule, Content([block(word) for word in text.split()], 0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        pytest.param(0, (0, 1, "<"), id="none"),
+        pytest.param(1, None, id="at the minimum"),
+        pytest.param(30, None, id="at the maximum"),
+        pytest.param(31, (31, 30, ">"), id="one too many"),
+    ],
+)
+def test_image_count(count: int, expected: tuple[float, float, str] | None) -> None:
+    assert refused(ImageCount(min=1, max=30), Content([], count)) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        pytest.param(150, 150, None, id="both at the minimum"),
+        pytest.param(149, 600, (149, 150, "<"), id="too narrow"),
+        pytest.param(600, 149, (149, 150, "<"), id="too low"),
+        pytest.param(20_000, 20_000, None, id="both at the maximum"),
+        pytest.param(20_001, 600, (20_001, 20_000, ">"), id="too wide"),
+        pytest.param(600, 20_001, (20_001, 20_000, ">"), id="too tall"),
+        pytest.param(0, 0, (0, 150, "<"), id="nothing"),
+    ],
+)
+def test_size(width: int, height: int, expected: tuple[float, float, str] | None) -> None:
+    limits = {"min": 150, "max": 20_000}
+    assert refused(Size(**limits), Picture("png", width, height)) == expected
+    rendered = ImageNode("http://a.example/i.png", rendered_width=width, rendered_height=height)
+    assert refused(RenderedSize(**limits), rendered) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        pytest.param(None, None, None, id="unknown passes"),
+        pytest.param(31, None, (31, 32, "<"), id="only the width is known"),
+        pytest.param(None, 31, (31, 32, "<"), id="only the height is known"),
+        pytest.param(32, None, None, id="the known side is at the minimum"),
+    ],
+)
+def test_rendered_size_judges_what_is_known(width: int | None, height: int | None, expected: Any) -> None:
+    image = ImageNode("http://a.example/i.png", rendered_width=width, rendered_height=height)
+    assert refused(RenderedSize(min=32), image) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        pytest.param(100, 200, None, id="at the minimum"),
+        pytest.param(99, 200, (0.495, 0.5, "<"), id="too tall"),
+        pytest.param(200, 100, None, id="at the maximum"),
+        pytest.param(202, 100, (2.02, 2.0, ">"), id="too wide"),
+        pytest.param(200, 0, (float("inf"), 2.0, ">"), id="no height"),
+    ],
+)
+def test_aspect_ratio(width: int, height: int, expected: Any) -> None:
+    assert refused(AspectRatio(min=0.5, max=2.0), Picture("png", width, height)) == expected
+
+
+@pytest.mark.parametrize(
+    ("format", "expected"),
+    [
+        pytest.param("jpeg", None, id="accepted"),
+        pytest.param("gif", (None, None, "not in"), id="another"),
+        pytest.param("", (None, None, "not in"), id="none"),
+    ],
+)
+def test_format(format: str, expected: Any) -> None:
+    assert refused(Format(("jpeg", "png")), Picture(format, 10, 10)) == expected
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        pytest.param(lambda: WordCount(), "no limit", id="no limit"),
+        pytest.param(lambda: WordCount(min=2, max=1), "min is 2 and max is 1", id="min above max"),
+        pytest.param(lambda: Size(min=2, max=1), "min is 2 and max is 1", id="min above max of sides"),
+        pytest.param(lambda: ImageCount(max=float("nan")), "finite", id="not a number"),
+        pytest.param(lambda: Format(()), "accept is empty", id="no format"),
+        pytest.param(lambda: Format(("jpg",)), "did you mean 'jpeg'", id="misspelt format"),
+    ],
+)
+def test_unusable_limits_are_refused(build: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_the_first_refusal_is_the_reason() -> None:
+    content = Content([block("three words here")], 0)
+    images_first = DocumentRules({"image_count": ImageCount(min=1), "word_count": WordCount(min=4)})
+    words_first = DocumentRules({"word_count": WordCount(min=4), "image_count": ImageCount(min=1)})
+    reasons = [refusal_of(chain.trials(content)) for chain in (images_first, words_first)]
+    assert [reason.rule for reason in reasons if reason] == ["image_count", "word_count"]
+    assert [trial.rule for trial in words_first.trials(content)] == ["word_count"]
+
+
+def test_rules_that_passed_are_told_with_their_values() -> None:
+    chain = DocumentRules({"word_count": WordCount(min=1), "image_count": ImageCount(min=1)})
+    trials = chain.trials(Content([block("three words here")], 0))
+    assert [(trial.rule, trial.value) for trial in trials] == [("word_count", 3), ("image_count", 0)]
+    assert [trial.breach for trial in trials] == [None, Breach(0, 1, "<")]
+
+
+def test_spared_kinds_are_not_asked() -> None:
+    chain = ParagraphRules({"word_count": WordCount(min=4)}, spare={"word_count": ("heading",)})
+    assert chain.trials(block("Short", "heading")) == []
+    assert refusal_of(chain.trials(block("Short", "paragraph"))) is not None
+
+
+def test_a_text_is_split_into_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = []
+    monkeypatch.setattr("filters.subjects.words", lambda text: split.append(text) or text.split())
+    one = block("a text")
+    ParagraphRules({"word_count": WordCount(min=1)}).trials(one)
+    DocumentRules({"word_count": WordCount(min=1)}).trials(Content([one], 1))
+    assert split == ["a text"]
+
+
+def test_measures_are_a_closed_sorted_list() -> None:
+    assert DOCUMENT_MEASURES == ("image_count", "language_score", "word_count")
+
+
+@pytest.mark.parametrize("chain", [ParagraphRules, ImageRules, PictureRules, DocumentRules])
+def test_rules_of_a_table_are_frozen(chain: type[Chain[Any]]) -> None:
+    assert all(rule.__struct_config__.frozen for rule in chain.table.values())
+
+
+def test_chains_travel_to_workers() -> None:
+    chain = DocumentRules({"language": Language(("en",), 0.5), "word_count": WordCount(min=1)})
+    assert pickle.loads(pickle.dumps(chain)) == chain
+    assert chain != DocumentRules({"word_count": WordCount(min=1), "language": Language(("en",), 0.5)})
