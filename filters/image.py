@@ -8,11 +8,12 @@ import msgspec
 
 from filters.base import Bounds, Breach, check_bounds, outside
 from filters.subjects import Content, Picture
+from obelics_pipeline import image
 from obelics_pipeline.config import suggestion
 from obelics_pipeline.document import ImageNode
 
-FORMATS: Final = ("avif", "bmp", "gif", "ico", "jpeg", "mpo", "png", "tiff", "webp")
-"""Formats that a rule can accept, by Pillow's names in lower case."""
+FORMATS: Final = tuple(sorted(map(str.lower, image.FORMATS)))
+"""Formats that a rule can accept: those that a fetched image can have."""
 
 
 class ImageCount(Bounds, frozen=True):
@@ -73,9 +74,9 @@ class RenderedSize(_Sides, frozen=True):
     The one size that is known before an image is fetched.
     """
 
-    def measure(self, image: ImageNode, /) -> tuple[int, ...]:
+    def measure(self, node: ImageNode, /) -> tuple[int, ...]:
         """The sides that the page tells."""
-        sides = (image.rendered_width, image.rendered_height)
+        sides = (node.rendered_width, node.rendered_height)
         return tuple(side for side in sides if side is not None)
 
 
