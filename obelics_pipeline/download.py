@@ -31,7 +31,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of the requests for one URL. ``status`` is ``ok`` when ``body`` is whole; it may be anything."""
+    """What came of the requests for one URL. ``ok`` says that ``body`` is whole, not what it is."""
 
     status: FetchStatus
     http_status: int | None = None
@@ -120,7 +120,7 @@ class Client:
             _status(response.status),
             http_status=response.status,
             content_type=response.headers.get("Content-Type"),
-            content_encoding=response.headers.get("Content-Encoding", ""),
+            content_encoding=",".join(response.headers.getall("Content-Encoding", ())),
         )
         location = response.headers.get("Location")
         if response.status in _REDIRECTS and location is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
@@ -22,7 +21,8 @@ import msgspec
 
 from obelics_pipeline.download import Answer, Client
 from obelics_pipeline.fetch_types import FetchOptions, FetchResult, FetchStatus
-from obelics_pipeline.image import inspect
+from obelics_pipeline.http import undo_encodings
+from obelics_pipeline.image import begins_like_an_image, inspect
 
 __all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images"]
 
@@ -33,8 +33,9 @@ def fetch_images(urls: Iterable[str], options: FetchOptions) -> Iterator[FetchRe
     """Download and check every URL of ``urls``: one result for each, in the order in which they complete.
 
     ``urls`` is read as places become free, and no more than ``options.concurrency`` URLs are on their way or
-    waiting to be taken, which bounds the memory at that many bodies. URLs are not compared: who passes one
-    twice downloads it twice. Close the generator to stop early; what is under way is then given up.
+    waiting to be taken, which bounds the memory at that many bodies. URLs that wait for their host
+    (``per_host``) take places too: mix the hosts, by a hash of the URL say. URLs are not compared: one
+    that is passed twice is downloaded twice. Close the generator to stop early; the rest is given up.
     """
     waiting = iter(urls)
     with _Network(options) as network:
@@ -119,7 +120,7 @@ def _result(url: str, answer: Answer, options: FetchOptions) -> FetchResult:
     if answer.status is not FetchStatus.OK:
         return result
     body = _unpacked(answer, options.max_bytes)
-    if body is None:
+    if len(body) > options.max_bytes:
         detail = f"unpacks to more than {options.max_bytes} bytes"
         return msgspec.structs.replace(result, status=FetchStatus.TOO_LARGE, detail=detail)
     return _checked(result, body, options.max_pixels)
@@ -138,16 +139,8 @@ def _checked(result: FetchResult, body: bytes, max_pixels: int) -> FetchResult:
     )
 
 
-def _unpacked(answer: Answer, max_bytes: int) -> bytes | None:
-    """The body without the gzip that some servers add unasked; None if it is more than ``max_bytes``.
-
-    A body that is gzip no further than its headers, or broken, is returned as it came: it is no image.
-    """
-    if "gzip" not in answer.content_encoding.lower() or not answer.body.startswith(b"\x1f\x8b"):
+def _unpacked(answer: Answer, max_bytes: int) -> bytes:
+    """The body without an encoding that the server added unasked; cut when it is more than ``max_bytes``."""
+    if not answer.content_encoding or begins_like_an_image(answer.body):
         return answer.body
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        body = unpacker.decompress(answer.body, max_bytes + 1)
-    except zlib.error:
-        return answer.body
-    return body if len(body) <= max_bytes else None
+    return undo_encodings(answer.body, [("content-encoding", answer.content_encoding)], max_bytes + 1)

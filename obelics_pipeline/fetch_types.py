@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import ip_address
+from math import inf
+from typing import Final
 
 import msgspec
 
@@ -55,7 +57,7 @@ class FetchStatus(StrEnum):
     """The image's header announces more than ``max_pixels``; it was not decoded."""
 
 
-_POSITIVE = ("connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host")
+_POSITIVE: Final = ("connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host")
 
 
 class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,8 +84,8 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be greater than 0")
+            if not 0 < getattr(self, name) < inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be a number greater than 0")
         if self.max_redirects < 0:
             raise ValueError(f"max_redirects is {self.max_redirects}; 0 follows none")
         if not self.user_agent.strip() or not self.user_agent.isascii() or not self.user_agent.isprintable():
@@ -115,9 +117,9 @@ class FetchResult(msgspec.Struct, frozen=True):
     """How the download of one URL ended.
 
     ``body`` is there only when ``status`` is ``ok``; ``sha256`` (64 hexadecimal digits) and ``num_bytes``
-    tell of every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation applied, as
-    a reader sees the image. ``detail`` is a short text for people. ``fetched_at`` is in milliseconds
-    since 1970, UTC. ``url`` is the one asked for; ``final_url`` that of the last request, if there was one.
+    tell of every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation
+    applied, as a reader sees the image. ``url`` is the one asked for, ``final_url`` that of the last request,
+    if there was one. ``fetched_at`` is in milliseconds since 1970, UTC. ``detail`` is a few words for people.
     """
 
     url: str

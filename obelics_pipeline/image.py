@@ -12,7 +12,7 @@ from PIL.ExifTags import Base
 from obelics_pipeline.fetch_types import FetchStatus
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
-"""Pillow's names of the formats that browsers show in ``<img>`` and that Pillow decodes without a helper program.
+"""Pillow's names of the formats that browsers show in ``<img>`` and that it decodes by itself.
 
 Not SVG (a document), ICO, BMP and TIFF (icons, rarities, and decoders that see few eyes).
 """
@@ -32,10 +32,11 @@ class ImageFacts(msgspec.Struct, frozen=True):
 def inspect(body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
     """What image ``body`` is, or why it is none: ``not_image``, ``undecodable`` or ``too_many_pixels``.
 
-    Never raises. An animation is judged by its first frame. Decodes exactly as ``datasets.Image`` does (the
-    EXIF orientation included), only smaller where JPEG permits; the header is held against ``max_pixels`` first.
+    Never raises. The header is held against ``max_pixels`` before anything is decoded. Then the image, or the
+    first frame of an animation, is decoded in the steps of ``datasets.Image``, EXIF orientation included,
+    only smaller where JPEG permits: what passes here decodes there.
     """
-    if not _begins_like_an_image(body):
+    if not begins_like_an_image(body):
         return FetchStatus.NOT_IMAGE
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as image:
@@ -48,7 +49,8 @@ def inspect(body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
         return FetchStatus.UNDECODABLE
 
 
-def _begins_like_an_image(body: bytes) -> bool:
+def begins_like_an_image(body: bytes) -> bool:
+    """Whether the first bytes are those of a format in ``FORMATS``."""
     Image.init()
     accepts = (Image.OPEN[name][1] for name in FORMATS if name in Image.OPEN)
     return any(accept is not None and accept(body[:16]) is True for accept in accepts)
