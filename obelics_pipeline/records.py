@@ -1,0 +1,225 @@
+"""The records of a WARC file in the order of the file, whatever state the file is in.
+
+FastWARC reads; this module knows what it does at damage, where the next sound record is, and where each
+record lies. An offset is that of the gzip member, or of the record itself in a file that is not compressed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Generator, Iterator
+from typing import BinaryIO, Final, TypeAlias
+
+import msgspec
+from fastwarc.stream_io import GzipReader
+from fastwarc.warc import ArchiveIterator, HeaderMap, WarcRecord, WarcRecordType
+
+from obelics_pipeline.errors import InputError
+
+DAMAGES: Final = ("corrupt_gzip", "corrupt_header", "truncated", "border_in_record")
+"""What can be wrong with a stretch of a file: the words of ``Damaged.error``."""
+
+_PROBE = 1 << 16
+_HEADER_SLACK = 256
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_PLAIN_START = re.compile(rb"(?<![^\n])WARC/\d\.\d[ \t]*\r?\n[A-Za-z][A-Za-z-]*[ \t]*:")
+_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d+)", re.IGNORECASE)
+_FOREIGN = {
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x50\x2a\x4d\x18": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ": "xz",
+}
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One sound record; ``block`` is the beginning of its content, if it was asked for."""
+
+    offset: int
+    type: WarcRecordType
+    headers: HeaderMap
+    block: bytes
+    shared: bool
+    """The record is not the first of its gzip member, so that no offset leads to it."""
+
+
+class Damaged(msgspec.Struct, frozen=True):
+    """A stretch of the file that holds no sound record. ``error`` is one of ``DAMAGES``."""
+
+    error: str
+    message: str
+    offset: int
+
+
+def is_gzipped(stream: BinaryIO, filename: str) -> bool:
+    """Whether a WARC file is compressed. Raises InputError for anything that is not a WARC file."""
+    stream.seek(0)
+    head = stream.read(_PROBE)
+    if head.startswith(_GZIP_MAGIC[:2]):
+        _refuse_arc(_beginning(head, 64), filename)
+        return True
+    _refuse_arc(head, filename)
+    for magic, name in _FOREIGN.items():
+        if head.startswith(magic):
+            raise InputError(f"{filename}: is compressed with {name}; please convert it to .warc.gz or .warc")
+    if head and not head.lstrip()[:5].upper() == b"WARC/" and next_header(stream, 0) is None:
+        raise InputError(f"{filename}: no WARC record in it; expected a .warc or .warc.gz file")
+    return False
+
+
+def _refuse_arc(head: bytes, filename: str) -> None:
+    if head.startswith(b"filedesc:"):
+        raise InputError(f"{filename}: is an ARC file; please convert it to WARC, with warcio recompress say")
+
+
+def _beginning(member: bytes, n: int) -> bytes:
+    try:
+        return zlib.decompressobj(31).decompress(member, n)
+    except zlib.error:
+        return b""
+
+
+def next_member(stream: BinaryIO, start: int, size: int) -> int:
+    """The offset of the first gzip member from ``start`` on that begins with a WARC record, or ``size``."""
+    while start < size:
+        stream.seek(start)
+        buffer = stream.read(_PROBE + 4096)
+        at = buffer.find(_GZIP_MAGIC)
+        while 0 <= at < _PROBE:
+            if _beginning(buffer[at : at + 4096], 16).startswith(b"WARC/"):
+                return start + at
+            at = buffer.find(_GZIP_MAGIC, at + 1)
+        start += _PROBE
+    return size
+
+
+def next_header(stream: BinaryIO, start: int) -> int | None:
+    """The offset of the first line from ``start`` on that looks like the beginning of a WARC record."""
+    before = max(start - 1, 0)
+    stream.seek(before)
+    buffer = stream.read(_PROBE)
+    while buffer:
+        match = _PLAIN_START.search(buffer, start - before)
+        if match:
+            return before + match.start()
+        before += max(len(buffer) - _HEADER_SLACK, 1)
+        start = before
+        tail, more = buffer[-_HEADER_SLACK:], stream.read(_PROBE)
+        buffer = tail + more if more else b""
+    return None
+
+
+def walk(stream: BinaryIO, gzipped: bool, position: int, block_bytes: int) -> Iterator[Record | Damaged]:
+    """Everything from ``position`` (where a record begins) to the end of the file, in order.
+
+    Of the block of a response the first ``block_bytes`` are kept, of other records nothing.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stretch = _gzip_stretch if gzipped else _plain_stretch
+    while position < size:
+        position = yield from stretch(stream, position, size, block_bytes)
+
+
+Stretch: TypeAlias = Generator[Record | Damaged, None, int]
+"""What lies between two damages; returns the offset of the next record after the second."""
+
+
+def _gzip_stretch(stream: BinaryIO, position: int, size: int, block_bytes: int) -> Stretch:
+    stream.seek(position)
+    reader = GzipReader(stream)
+    held: Record | Damaged | None = None  # the checksum of a member is only known when the next one is read
+    last = -1
+    try:
+        for record in ArchiveIterator(reader, parse_http=False, quirks_mode=True, stream_detect=False):
+            offset = reader.frame_start_position() or 0
+            if held:
+                yield held
+                held = None
+            held, last = _read(record, offset, block_bytes, offset == last), offset
+            if (reader.frame_start_position() or 0) > offset:
+                yield Damaged("corrupt_header", "Content-Length leads beyond the gzip member", offset)
+                return next_member(stream, offset + 1, size)
+    except OSError as error:
+        damage = _gzip_damage(error, reader, position if last < 0 else _member_end(stream, last))
+        if held and (damage.offset != held.offset or (isinstance(held, Record) and held.shared)):
+            yield held
+        yield damage
+        return next_member(stream, damage.offset + 1, size)
+    if held:
+        yield held
+    opened, end = reader.frame_start_position() or position, reader.inner_tell()
+    if opened > last and _member_end(stream, opened) == opened:
+        yield Damaged("truncated", "the file ends inside a gzip member", opened)
+    return next_member(stream, end, size) if end > position else size
+
+
+def _gzip_damage(error: OSError, reader: GzipReader, end_of_last: int) -> Damaged:
+    raise_unless_damage(error)
+    if "decompression" in str(error):
+        return Damaged("corrupt_gzip", str(error), reader.frame_start_position() or end_of_last)
+    return Damaged("corrupt_header", str(error), end_of_last)
+
+
+def _plain_stretch(stream: BinaryIO, position: int, size: int, block_bytes: int) -> Stretch:
+    stream.seek(position)
+    last = -1
+    try:
+        for record in ArchiveIterator(stream, parse_http=False, quirks_mode=True, stream_detect=False):
+            last = record.stream_pos
+            yield _read(record, last, block_bytes, False)
+    except OSError as error:
+        raise_unless_damage(error)
+        damaged = position if last < 0 else _record_end(stream, last)
+        yield Damaged("corrupt_header", str(error), damaged)
+        following = next_header(stream, damaged + 1)
+        return size if following is None else following
+    return size
+
+
+def raise_unless_damage(error: OSError) -> None:
+    """Connections that break are OSErrors too, and no fault of the file."""
+    if type(error) is not OSError or error.errno is not None:
+        raise error
+
+
+def _read(record: WarcRecord, offset: int, block_bytes: int, shared: bool) -> Record | Damaged:
+    declared = record.headers.get("Content-Length") or ""
+    if not declared.isdecimal():
+        return Damaged("corrupt_header", f"Content-Length is {declared[:40]!r}", offset)
+    wanted = min(int(declared), block_bytes) if record.record_type == WarcRecordType.response else 0
+    block = record.reader.read(wanted) if wanted else b""
+    length = len(block) + record.reader.consume()
+    if length < int(declared):
+        return Damaged("truncated", f"{length} of {declared} bytes of a record", offset)
+    return Record(offset, record.record_type, record.headers, block, shared)
+
+
+def _member_end(stream: BinaryIO, offset: int) -> int:
+    """The offset after a gzip member; its own offset if it is not whole."""
+    stream.seek(offset)
+    decoder = zlib.decompressobj(31)
+    end = offset
+    try:
+        while not decoder.eof and (piece := stream.read(_PROBE)):
+            end += len(piece)
+            while piece and not decoder.eof:
+                decoder.decompress(piece, _PROBE)
+                piece = decoder.unconsumed_tail
+    except zlib.error:
+        return offset
+    return end - len(decoder.unused_data) if decoder.eof else offset
+
+
+def _record_end(stream: BinaryIO, offset: int) -> int:
+    """The offset after the block of a record in a file that is not compressed."""
+    stream.seek(offset)
+    head = stream.read(_PROBE)
+    end, length = _END_OF_HEADERS.search(head), _CONTENT_LENGTH.search(head)
+    if end is None or length is None or length.start() > end.start():
+        return offset
+    return offset + end.end() + int(length[1])
