@@ -14,7 +14,7 @@ from typing import BinaryIO, Final, TypeAlias
 
 import msgspec
 from fastwarc.stream_io import GzipReader
-from fastwarc.warc import ArchiveIterator, HeaderMap, WarcRecord, WarcRecordType
+from fastwarc.warc import ArchiveIterator, HeaderMap, WarcRecord
 
 from obelics_pipeline.errors import InputError
 
@@ -26,6 +26,7 @@ _HEADER_SLACK = 256
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _PLAIN_START = re.compile(rb"(?<![^\n])WARC/\d\.\d[ \t]*\r?\n[A-Za-z][A-Za-z-]*[ \t]*:")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_BARE_NEWLINE = re.compile(rb"\s*WARC/[^\r\n]*\n")
 _CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d+)", re.IGNORECASE)
 _FOREIGN = {
     b"BZh": "bzip2",
@@ -41,7 +42,7 @@ class Record(msgspec.Struct, frozen=True):
     """One sound record; ``block`` is the beginning of its content, if it was asked for."""
 
     offset: int
-    type: WarcRecordType
+    type: str
     headers: HeaderMap
     block: bytes
     shared: bool
@@ -67,7 +68,8 @@ def is_gzipped(stream: BinaryIO, filename: str) -> bool:
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             raise InputError(f"{filename}: is compressed with {name}; please convert it to .warc.gz or .warc")
-    if head and not head.lstrip()[:5].upper() == b"WARC/" and next_header(stream, 0) is None:
+    size = stream.seek(0, os.SEEK_END)
+    if head and head.lstrip()[:5] != b"WARC/" and next_header(stream, 0, size) == size:
         raise InputError(f"{filename}: no WARC record in it; expected a .warc or .warc.gz file")
     return False
 
@@ -98,20 +100,18 @@ def next_member(stream: BinaryIO, start: int, size: int) -> int:
     return size
 
 
-def next_header(stream: BinaryIO, start: int) -> int | None:
-    """The offset of the first line from ``start`` on that looks like the beginning of a WARC record."""
+def next_header(stream: BinaryIO, start: int, size: int) -> int:
+    """The offset of the first line from ``start`` on that looks like the head of a WARC record, or ``size``."""
     before = max(start - 1, 0)
-    stream.seek(before)
-    buffer = stream.read(_PROBE)
-    while buffer:
+    while start < size:
+        stream.seek(before)
+        buffer = stream.read(_PROBE)
         match = _PLAIN_START.search(buffer, start - before)
         if match:
             return before + match.start()
         before += max(len(buffer) - _HEADER_SLACK, 1)
-        start = before
-        tail, more = buffer[-_HEADER_SLACK:], stream.read(_PROBE)
-        buffer = tail + more if more else b""
-    return None
+        start = before + 1
+    return size
 
 
 def walk(stream: BinaryIO, gzipped: bool, position: int, block_bytes: int) -> Iterator[Record | Damaged]:
@@ -120,33 +120,58 @@ def walk(stream: BinaryIO, gzipped: bool, position: int, block_bytes: int) -> It
     Of the block of a response the first ``block_bytes`` are kept, of other records nothing.
     """
     size = stream.seek(0, os.SEEK_END)
+    read = _Reading(stream, size, block_bytes, quirks=_has_bare_newlines(stream, gzipped))
     stretch = _gzip_stretch if gzipped else _plain_stretch
     while position < size:
-        position = yield from stretch(stream, position, size, block_bytes)
+        position = yield from stretch(read, position)
+
+
+class _Reading(msgspec.Struct, frozen=True):
+    stream: BinaryIO
+    size: int
+    block_bytes: int
+    quirks: bool
+
+    def records(self, reader: BinaryIO | GzipReader) -> Iterator[WarcRecord]:
+        return iter(ArchiveIterator(reader, parse_http=False, quirks_mode=self.quirks, stream_detect=False))
+
+
+def _has_bare_newlines(stream: BinaryIO, gzipped: bool) -> bool:
+    """Whether the lines of the headers end without carriage return; FastWARC wants to know.
+
+    It is not told otherwise, for with its quirks it passes over garbage in silence.
+    """
+    stream.seek(0)
+    head = stream.read(_PROBE)
+    return _BARE_NEWLINE.match(_beginning(head, 64) if gzipped else head) is not None
 
 
 Stretch: TypeAlias = Generator[Record | Damaged, None, int]
 """What lies between two damages; returns the offset of the next record after the second."""
 
 
-def _gzip_stretch(stream: BinaryIO, position: int, size: int, block_bytes: int) -> Stretch:
+def _gzip_stretch(reading: _Reading, position: int) -> Stretch:
+    stream, size = reading.stream, reading.size
     stream.seek(position)
     reader = GzipReader(stream)
-    held: Record | Damaged | None = None  # the checksum of a member is only known when the next one is read
+    held: Record | None = None  # whether a member is sound is only known when the next one is read
     last = -1
     try:
-        for record in ArchiveIterator(reader, parse_http=False, quirks_mode=True, stream_detect=False):
+        for record in reading.records(reader):
             offset = reader.frame_start_position() or 0
             if held:
                 yield held
                 held = None
-            held, last = _read(record, offset, block_bytes, offset == last), offset
+            event, last = _read(record, offset, reading.block_bytes, offset == last), offset
             if (reader.frame_start_position() or 0) > offset:
-                yield Damaged("corrupt_header", "Content-Length leads beyond the gzip member", offset)
+                event = Damaged("corrupt_header", "Content-Length leads beyond the gzip member", offset)
+            if isinstance(event, Damaged):
+                yield event
                 return next_member(stream, offset + 1, size)
+            held = event
     except OSError as error:
         damage = _gzip_damage(error, reader, position if last < 0 else _member_end(stream, last))
-        if held and (damage.offset != held.offset or (isinstance(held, Record) and held.shared)):
+        if held and (held.shared or held.offset != damage.offset):
             yield held
         yield damage
         return next_member(stream, damage.offset + 1, size)
@@ -165,20 +190,22 @@ def _gzip_damage(error: OSError, reader: GzipReader, end_of_last: int) -> Damage
     return Damaged("corrupt_header", str(error), end_of_last)
 
 
-def _plain_stretch(stream: BinaryIO, position: int, size: int, block_bytes: int) -> Stretch:
+def _plain_stretch(reading: _Reading, position: int) -> Stretch:
+    stream = reading.stream
     stream.seek(position)
     last = -1
     try:
-        for record in ArchiveIterator(stream, parse_http=False, quirks_mode=True, stream_detect=False):
-            last = record.stream_pos
-            yield _read(record, last, block_bytes, False)
+        for record in reading.records(stream):
+            event, last = _read(record, record.stream_pos, reading.block_bytes, False), record.stream_pos
+            yield event
+            if isinstance(event, Damaged):
+                return next_header(stream, last + 1, reading.size)
     except OSError as error:
         raise_unless_damage(error)
         damaged = position if last < 0 else _record_end(stream, last)
         yield Damaged("corrupt_header", str(error), damaged)
-        following = next_header(stream, damaged + 1)
-        return size if following is None else following
-    return size
+        return next_header(stream, damaged + 1, reading.size)
+    return reading.size
 
 
 def raise_unless_damage(error: OSError) -> None:
@@ -188,15 +215,16 @@ def raise_unless_damage(error: OSError) -> None:
 
 
 def _read(record: WarcRecord, offset: int, block_bytes: int, shared: bool) -> Record | Damaged:
-    declared = record.headers.get("Content-Length") or ""
+    declared = (record.headers.get("Content-Length") or "").strip()
     if not declared.isdecimal():
         return Damaged("corrupt_header", f"Content-Length is {declared[:40]!r}", offset)
-    wanted = min(int(declared), block_bytes) if record.record_type == WarcRecordType.response else 0
+    kind = (record.headers.get("WARC-Type") or "unknown").strip().lower()
+    wanted = min(int(declared), block_bytes) if kind == "response" else 0
     block = record.reader.read(wanted) if wanted else b""
     length = len(block) + record.reader.consume()
     if length < int(declared):
         return Damaged("truncated", f"{length} of {declared} bytes of a record", offset)
-    return Record(offset, record.record_type, record.headers, block, shared)
+    return Record(offset, kind, record.headers, block, shared)
 
 
 def _member_end(stream: BinaryIO, offset: int) -> int:

@@ -31,28 +31,29 @@ from obelics_pipeline.records import (
 )
 from obelics_pipeline.url import resolve
 
-__all__ = ["DAMAGES", "MAX_PAGE_BYTES", "SKIPPED", "Damaged", "Skipped", "page_at", "read_pages", "split"]
+__all__ = [
+    "DAMAGES",
+    "MAX_PAGE_BYTES",
+    "RECORD_TYPES",
+    "SKIPPED",
+    "Damaged",
+    "Skipped",
+    "page_at",
+    "read_pages",
+    "split",
+]
 
 MAX_PAGE_BYTES: Final = 10 << 20
 """Longer pages are cut, as a default; of 1,607 real pages the longest has 3 MB."""
 
-SKIPPED: Final = (
-    "warcinfo",
-    "request",
-    "resource",
-    "metadata",
-    "revisit",
-    "conversion",
-    "continuation",
-    "unknown",
-    "not_http",
-    "not_ok",
-    "not_html",
-    "no_url",
-    "empty",
-)
-"""Why a record is no page: the words of ``Skipped.kind``. The first eight are types of records; a ``resource``
-is skipped even if it is HTML: nothing is known of its headers, and status and opt-outs."""
+RECORD_TYPES: Final = (
+    "warcinfo", "request", "resource", "metadata", "revisit", "conversion", "continuation", "unknown"
+)  # fmt: skip
+"""Types of records that hold no page. A ``resource`` is left out even if it is HTML: it came without HTTP
+headers, so that nothing is known of its status and its opt-outs."""
+
+SKIPPED: Final = (*RECORD_TYPES, "not_http", "not_ok", "not_html", "no_url", "empty")
+"""Why a record is no page: the words of ``Skipped.kind``."""
 
 MAX_HEAD_BYTES: Final = 256 << 10
 """Status line and headers of a response; real servers send less than 64 kB."""
@@ -69,10 +70,14 @@ _NEVER_HTML = ("image/", "audio/", "video/", "font/", "application/pdf", "applic
 _BINARY_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"%PDF-", b"PK\x03\x04", b"RIFF", b"\x1f\x8b\x08")
 _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*(?:<\?xml[^>]*>[\t\n\f\r ]*)?"
-    rb"<(?:!--|(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[\t\n\f\r >])",
+    rb"<(?:!--|(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)"
+    rb"[\t\n\f\r >])",
     re.IGNORECASE,
 )
 """What the WHATWG MIME Sniffing standard (§7.1) takes for HTML, also after an XML declaration."""
+
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -94,11 +99,12 @@ def read_pages(
     stop: int | None = None,
     max_page_bytes: int = MAX_PAGE_BYTES,
 ) -> Iterator[Page | Skipped | Damaged]:
-    """One item for each record that begins in the range. A page that was cut has ``max_page_bytes`` + 1 bytes.
+    """One item for each record that begins in the range; a page that was cut has ``max_page_bytes`` + 1 bytes.
 
-    Over ranges that cover the file the items are those of the whole file, in the same order. In a gzipped file
-    a range begins at the first member from ``start`` on that holds a WARC record; in a file that is not
+    Over ranges that cover the file the items are those of the whole file, in the same order. In a gzipped
+    file a range begins at the first member from ``start`` on that holds a WARC record; in a file that is not
     compressed the records before ``start`` are passed over, because archived text may look like a record.
+    Should that happen with an archived .warc.gz, it is noticed, as ``border_in_record``.
     Raises InputError if this is no WARC file.
     """
     gzipped = is_gzipped(stream, filename)
@@ -176,7 +182,7 @@ def _border(stream: BinaryIO, position: int) -> int:
 
 
 def _crawl(stream: BinaryIO, filename: str, gzipped: bool) -> str | None:
-    """The name of the crawl: of Common Crawl from the path, of others as the first record of the file has it."""
+    """The name of the crawl: of Common Crawl from the path, of others as the first record has it."""
     match = _CRAWL.search(filename)
     if match:
         return match[0]
@@ -195,8 +201,8 @@ def _crawl(stream: BinaryIO, filename: str, gzipped: bool) -> str | None:
 def _item(event: Event, following: int, origin: _Origin) -> Page | Skipped | Damaged:
     if isinstance(event, Damaged):
         return event
-    if event.type != WarcRecordType.response:
-        return Skipped(str(event.type) if str(event.type) in SKIPPED else "unknown")
+    if event.type != "response":
+        return Skipped(event.type if event.type in RECORD_TYPES else "unknown")
     head = _HEAD_END.search(event.block, 0, MAX_HEAD_BYTES)
     status = _STATUS.match(event.block)
     if head is None or status is None:
@@ -210,9 +216,7 @@ def _item(event: Event, following: int, origin: _Origin) -> Page | Skipped | Dam
     return _page(body, headers, event, origin, following)
 
 
-def _page(
-    body: bytes, headers: tuple[tuple[str, str], ...], record: Record, origin: _Origin, following: int
-) -> Page | Skipped:
+def _page(body: bytes, headers: Headers, record: Record, origin: _Origin, following: int) -> Page | Skipped:
     if not body.strip(b"\t\n\f\r \0"):
         return Skipped("empty")
     if body.startswith(_BINARY_MAGIC) or not (_type(headers) in _HTML_TYPES or _HTML_START.match(body)):
@@ -231,7 +235,7 @@ def _page(
     return Page(url=url, body=body, headers=headers, source=source)
 
 
-def _headers(head: bytes) -> tuple[tuple[str, str], ...]:
+def _headers(head: bytes) -> Headers:
     """Names lower-cased; folded lines are joined, and lines that are no header left out."""
     headers: list[tuple[str, str]] = []
     for line in head.decode("latin-1").split("\n")[1:]:
@@ -243,12 +247,12 @@ def _headers(head: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(headers)
 
 
-def _type(headers: tuple[tuple[str, str], ...]) -> str:
+def _type(headers: Headers) -> str:
     declared = next((value for name, value in headers if name == "content-type"), "")
     return declared.partition(";")[0].strip().lower()
 
 
-def _may_be_html(headers: tuple[tuple[str, str], ...], warc_headers: HeaderMap) -> bool:
+def _may_be_html(headers: Headers, warc_headers: HeaderMap) -> bool:
     """HTML by its header, or without one; never if the archive found out that it is something else."""
     identified = (warc_headers.get("WARC-Identified-Payload-Type") or "").lower()
     declared = _type(headers)
