@@ -55,13 +55,19 @@ class Manifest(msgspec.Struct, frozen=True):
     tally: Tally
 
     @property
+    def lasting(self) -> list[FileEntry]:
+        """The files whose content a later stage depends on: all that hold no clock times."""
+        return [entry for entry in self.files if not entry.path.startswith(VOLATILE)]
+
+    @property
     def digest(self) -> str:
-        """A hash of the content of all files, clock times aside: what a later stage depends on."""
-        return digest_of([entry for entry in self.files if not entry.path.startswith(VOLATILE)])
+        """A hash of the content of all lasting files."""
+        return digest_of(self.lasting)
 
     def under(self, folder: str) -> list[FileEntry]:
-        """The files below ``folder``, in order of path."""
-        return [entry for entry in self.files if entry.path.startswith(f"{folder}/")]
+        """The files below ``folder``, in order of their numbers."""
+        found = (entry for entry in self.files if entry.path.startswith(f"{folder}/"))
+        return sorted(found, key=lambda entry: (len(entry.path), entry.path))
 
     def encode(self) -> bytes:
         """Stable, readable JSON."""

@@ -1,0 +1,139 @@
+"""The stage ``export``: documents and the bytes of their images, in shards that any writer writes alike.
+
+Documents are shuffled once, as compact records without images; the writer of a shard reads the images
+it needs from ``images/``, each by its place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from functools import partial
+from hashlib import sha256
+from typing import BinaryIO, Final
+
+import apache_beam as beam
+import msgspec
+
+from beam_jobs import io, stages
+from beam_jobs.images import shard_of
+from beam_jobs.parts import Part
+from beam_jobs.rows import row_groups
+from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
+from beam_jobs.transforms import DoPart, GiveToParts
+from filters.words import words
+from obelics_pipeline import dataset
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.assembled import Assembled, Slot, assembled_of
+from obelics_pipeline.images_table import read_image
+from obelics_pipeline.manifest import FileEntry
+
+MAX_OPEN: Final = 32
+"""Files of ``images/`` that the writer of a shard keeps open."""
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Assembled)
+
+
+def plan(session: Session) -> Plan:
+    """Hash the documents into as many shards as their images and texts fill."""
+    found = stages.read_manifest(session.source, ASSEMBLE)
+    fetched = stages.read_manifest(session.source, IMAGES)
+    paths = [io.join(session.source, entry.path) for entry in found.under("assembled")]
+    section = session.config.export
+    size = found.tally.notes.get("image_bytes", 0) + sum(entry.bytes for entry in found.under("assembled"))
+    shards = max(1, -(-size // section.shard_bytes))
+    inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
+    made = stages.plan(session, EXPORT, section, inputs, shards)
+    images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
+    work = partial(write_shard, shards=shards, images=images)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = (
+            pipeline
+            | "Parts" >> beam.Create(paths)
+            | "ReadDocuments" >> beam.FlatMap(_records, shards)
+            | "GiveToShards" >> GiveToParts([""] * shards)
+            | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
+        )
+
+    return msgspec.structs.replace(made, build=build, seal=partial(_write_card, session.output))
+
+
+def _records(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]]:
+    for table in row_groups(path):
+        for assembled in assembled_of(table):
+            id = assembled.document.id
+            yield shard_of(id, shards), (id, _ENCODER.encode(assembled))
+
+
+def write_shard(
+    part: Part, path: str, records: list[tuple[str, bytes]], shards: int, images: list[str]
+) -> Tally:
+    """Write the documents of a shard in order of their ids, with the bytes of their images."""
+    tally = Tally()
+    name = f"train-{part.number:05d}-of-{shards:05d}.parquet"
+    schema, options = dataset.described_schema(), dataset.writer_options()
+    file = part.table("dataset/data", schema, options, name=name)
+    with OpenImages(images) as opened:
+        waiting, size = [], 0
+        for _, record in sorted(records):
+            row = dataset.row_of(_DECODER.decode(record), opened.read, count_words)
+            _count(row["num_images"], tally)
+            waiting.append(row)
+            size += dataset.size_of(row)
+            if len(waiting) >= dataset.GROUP_ROWS or size >= dataset.GROUP_BYTES:
+                file.write(dataset.table_of_rows(waiting))
+                waiting, size = [], 0
+        file.write(dataset.table_of_rows(waiting))
+    return tally
+
+
+def count_words(text: str) -> int:
+    """Words as the filters count them."""
+    return len(words(text))
+
+
+def _count(images: int, tally: Tally) -> None:
+    for level, n in (("documents", 1), ("images", images)):
+        tally.enter(level, n)
+        tally.keep(level, n)
+
+
+class OpenImages:
+    """The files of ``images/`` for reading single images; the ones used last stay open."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = list(paths)
+        self._streams: OrderedDict[int, BinaryIO] = OrderedDict()
+
+    def read(self, slot: Slot) -> bytes:
+        """The bytes of an image whose slot is ``ok``."""
+        assert slot.part is not None
+        assert slot.offset is not None
+        assert slot.num_bytes is not None
+        assert slot.sha256 is not None
+        return read_image(self._stream(slot.part), slot.offset, slot.num_bytes, slot.sha256)
+
+    def _stream(self, part: int) -> BinaryIO:
+        if part not in self._streams:
+            if len(self._streams) >= MAX_OPEN:
+                self._streams.popitem(last=False)[1].close()
+            self._streams[part] = io.open_read(self._paths[part])
+        self._streams.move_to_end(part)
+        return self._streams[part]
+
+    def __enter__(self) -> OpenImages:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for stream in self._streams.values():
+            stream.close()
+
+
+def _write_card(output: str, tally: Tally) -> list[FileEntry]:
+    documents, images = (tally.level(name).kept for name in ("documents", "images"))
+    text = dataset.CARD.format(documents=documents, images=images).encode()
+    path = "dataset/README.md"
+    io.write_atomically(io.join(output, path), text)
+    return [FileEntry(path, 0, len(text), sha256(text).hexdigest())]

@@ -1,0 +1,139 @@
+"""The stage ``extract``: byte ranges of WARC files to documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import apache_beam as beam
+import msgspec
+from obelics_pipeline.dom.extract import ExtractOptions, extract_document
+
+from beam_jobs import io, stages
+from beam_jobs.config import ExtractSection
+from beam_jobs.options import extract_options
+from beam_jobs.parts import Part
+from beam_jobs.rows import DOCUMENTS, Writer, document_writer, flat_writer, weight
+from beam_jobs.stages import EXTRACT, Plan, Session
+from beam_jobs.transforms import DoPart
+from obelics_pipeline import warc
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.document import Document
+from obelics_pipeline.errors import PageFailed, RunFailed
+from obelics_pipeline.page import Page
+from obelics_pipeline.parquet import ZSTD
+from obelics_pipeline.tables import FAILURES, Failure
+
+
+def plan(session: Session) -> Plan:
+    """Cut the archives into ranges, one part each, in the order of the input."""
+    section = session.config.extract
+    counts = [len(warc.split(entry.bytes, section.range_bytes)) for entry in session.archives]
+    firsts = [sum(counts[:index]) for index in range(len(counts))]
+    made = stages.plan(session, EXTRACT, section, session.archives, sum(counts))
+    archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=True)]
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = (
+            pipeline
+            | "Archives" >> beam.Create(archives, reshuffle=False)
+            | "CutIntoRanges" >> beam.FlatMap(_ranges, section.range_bytes)
+            | "SpreadRanges" >> beam.Reshuffle()
+            | "ExtractDocuments" >> beam.ParDo(DoPart(made.space, partial(extract_part, section=section)))
+        )
+
+    return msgspec.structs.replace(made, build=build, seal=partial(_refuse_too_many_failures, section))
+
+
+def _ranges(archive: tuple[int, str, int], range_bytes: int) -> Iterator[tuple[int, str, int, int]]:
+    first, path, size = archive
+    for number, (start, stop) in enumerate(warc.split(size, range_bytes), first):
+        yield number, path, start, stop
+
+
+def extract_part(part: Part, path: str, start: int, stop: int, section: ExtractSection) -> Tally:
+    """Extract the pages whose records begin in ``[start, stop)`` of the archive at ``path``."""
+    tally = Tally()
+    files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
+    with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
+        extraction = _Extraction(tally, documents, failures, extract_options(section))
+        with io.open_read(path) as stream:
+            records = warc.read_pages(
+                stream, name_of(path), start=start, stop=stop, max_page_bytes=section.max_page_bytes
+            )
+            for record in records:
+                extraction.take(record, name_of(path))
+    return tally
+
+
+class _Extraction:
+    """What becomes of the records of one range."""
+
+    def __init__(self, tally: Tally, documents: Writer, failures: Writer, options: ExtractOptions) -> None:
+        self._tally = tally
+        self._documents = documents
+        self._failures = failures
+        self._options = options
+
+    def take(self, record: Page | warc.Skipped | warc.Damaged, filename: str) -> None:
+        tally = self._tally
+        tally.enter("records")
+        if isinstance(record, warc.Skipped):
+            tally.reject("records", record.kind)
+        elif isinstance(record, warc.Damaged):
+            tally.fail("records", record.error)
+            self._failures.add(Failure(None, filename, record.offset, record.error, record.message))
+        else:
+            tally.keep("records")
+            tally.enter("pages")
+            self._extract(record)
+
+    def _extract(self, page: Page) -> None:
+        try:
+            extraction = extract_document(page, self._options)
+        except PageFailed as error:
+            self._fail(page, error.error, str(error))
+        except Exception as error:  # hostile pages find what nobody thought of: one page lost, and counted
+            self._fail(page, "internal_error", f"{type(error).__name__}: {error}")
+        else:
+            for note in extraction.notes:
+                self._tally.note(note)
+            self._keep(extraction.document)
+
+    def _fail(self, page: Page, error: str, message: str) -> None:
+        self._tally.fail("pages", error)
+        source = page.source
+        self._failures.add(Failure(page.url, source.warc_filename, source.warc_offset, error, message))
+
+    def _keep(self, document: Document) -> None:
+        if not document.nodes:
+            self._tally.reject("pages", "no_nodes")
+            return
+        self._tally.keep("pages")
+        paragraphs = len(document.texts)
+        for level, n in (("paragraphs", paragraphs), ("images", len(document.nodes) - paragraphs)):
+            self._tally.enter(level, n)
+            self._tally.keep(level, n)
+        self._documents.add(document, weight(document))
+
+
+def name_of(path: str) -> str:
+    """How documents name the archive at ``path``: as its publisher does, not by where it was read."""
+    return path.rpartition("/")[2] if io.is_local(path) else urlsplit(path).path.lstrip("/")
+
+
+def _refuse_too_many_failures(section: ExtractSection, tally: Tally) -> tuple[Any, ...]:
+    pages = tally.level("pages")
+    failed = sum(pages.failed.values())
+    if failed > section.max_failed_share * pages.entered:
+        raise RunFailed(
+            f"extract: {failed} of {pages.entered} pages failed ({_listed(pages.failed)}), more than "
+            f"extract.max_failed_share = {section.max_failed_share} allows; see failures/extract/"
+        )
+    return ()
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {n}" for name, n in sorted(counts.items()))

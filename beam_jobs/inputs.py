@@ -1,0 +1,61 @@
+"""From what ``--input`` says to the archives it means, with every mistake told before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from beam_jobs import io
+from beam_jobs.http_file import is_http
+from obelics_pipeline.errors import InputError
+from obelics_pipeline.manifest import InputEntry
+
+
+def find_archives(arguments: Sequence[str]) -> tuple[InputEntry, ...]:
+    """The WARC files that ``arguments`` (paths, globs, URLs, ``@list.txt``) name, each once, in order.
+
+    Raises ``InputError`` for a file that is not there, a glob that matches nothing, an empty or missing list.
+    """
+    paths = list(dict.fromkeys(_expand(arguments)))
+    with ThreadPoolExecutor(16) as pool:
+        return tuple(pool.map(_entry, paths))
+
+
+def _expand(arguments: Iterable[str], where: str = "--input") -> Iterator[str]:
+    for argument in arguments:
+        if argument.startswith("@"):
+            yield from _expand(_lines(argument[1:]), f"--input {argument}")
+        elif not is_http(argument) and any(character in argument for character in "*?["):
+            yield from _matches(argument, where)
+        else:
+            yield argument
+
+
+def _lines(path: str) -> list[str]:
+    if io.size(path) is None:
+        raise InputError(f"--input @{path}: no such list; write one path, glob or URL a line")
+    lines = [line.strip() for line in io.read_bytes(path).decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("#", "@"))]
+    if not lines:
+        raise InputError(f"--input @{path}: the list is empty; write one path, glob or URL a line")
+    return lines
+
+
+def _matches(pattern: str, where: str) -> list[str]:
+    if io.size(pattern) is not None:  # a name with brackets is a name first
+        return [pattern]
+    if found := list(io.sizes(pattern)):
+        return found
+    raise InputError(f"{where} {pattern}: no file matches; is the folder right?")
+
+
+def _entry(path: str) -> InputEntry:
+    if io.is_local(path) and os.path.isdir(path):
+        raise InputError(f"--input {path}: it is a folder; write '{path.rstrip('/')}/*.warc.gz'")
+    length = io.size(path)
+    if length is None:
+        raise InputError(f"--input {path}: no such file")
+    if io.is_local(path) and not os.access(path, os.R_OK):
+        raise InputError(f"--input {path}: no permission to read it")
+    return InputEntry(path, length, str(os.stat(path).st_mtime_ns) if io.is_local(path) else "")

@@ -1,0 +1,133 @@
+"""Files wherever they are: paths by the system, ``s3://`` and ``gs://`` by Beam, ``https://`` to read.
+
+Beam is imported when a remote path is first touched, so that a mistake in the command line is told at once.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from beam_jobs.http_file import is_http, open_http
+from obelics_pipeline.errors import InputError
+
+
+def is_local(path: str) -> bool:
+    """Whether ``path`` is one of the operating system (no ``scheme://``)."""
+    return "://" not in path
+
+
+def join(*parts: str) -> str:
+    """``parts`` as one path, for whatever storage."""
+    return "/".join([parts[0].rstrip("/"), *parts[1:]]) if parts[0] != "/" else "/" + "/".join(parts[1:])
+
+
+def _remote() -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def open_read(path: str) -> BinaryIO:
+    """A seekable stream over the bytes of ``path`` as stored, never decompressed."""
+    if is_local(path):
+        return open(path, "rb")
+    if is_http(path):
+        return open_http(path)
+    from apache_beam.io.filesystem import CompressionTypes
+
+    stream = _remote().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return cast(BinaryIO, stream)
+
+
+def open_write(path: str) -> BinaryIO:
+    """A stream that creates or replaces ``path`` and the folders above it."""
+    if is_local(path):
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        return open(path, "wb")
+    from apache_beam.io.filesystem import CompressionTypes
+
+    return cast(BinaryIO, _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED))
+
+
+def read_bytes(path: str) -> bytes:
+    """All bytes of ``path``."""
+    with open_read(path) as stream:
+        return stream.read()
+
+
+def move(source: str, target: str) -> None:
+    """Rename ``source``, replacing ``target``; a reader sees the old file or the new one, never a part."""
+    if is_local(target):
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        os.replace(source, target)
+        return
+    if _remote().exists(target):  # object stores: copy and delete; a rerun writes equal bytes
+        _remote().delete([target])
+    _remote().rename([source], [target])
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that the file is whole or not there."""
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    with open_write(temporary) as stream:
+        stream.write(data)
+    move(temporary, path)
+
+
+def sizes(pattern: str) -> dict[str, int]:
+    """The files that match ``pattern`` (``*`` within one folder), in order, with their lengths in bytes."""
+    if is_local(pattern):
+        found = (path for path in glob.glob(pattern) if os.path.isfile(path))
+        return {path: os.path.getsize(path) for path in sorted(found)}
+    (result,) = _remote().match([pattern])
+    return {entry.path: entry.size_in_bytes for entry in sorted(result.metadata_list, key=lambda e: e.path)}
+
+
+def size(path: str) -> int | None:
+    """The length of the file ``path`` in bytes; None if there is no such file."""
+    if is_local(path):
+        return os.path.getsize(path) if os.path.isfile(path) else None
+    if is_http(path):
+        with open_http(path) as stream:
+            return stream.seek(0, os.SEEK_END)
+    return sizes(path).get(path)
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove files; one that is gone already does not matter."""
+    for path in paths:
+        if is_local(path):
+            Path(path).unlink(missing_ok=True)
+        elif _remote().exists(path):
+            _remote().delete([path])
+
+
+def remove_tree(folder: str) -> None:
+    """Remove ``folder``, which is one of ours, with all it holds."""
+    if is_local(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    elif _remote().match([f"{folder}/**"])[0].metadata_list:
+        _remote().delete([f"{folder}/"])
+
+
+def check_writable(folder: str) -> None:
+    """Raise ``InputError`` unless files can be created in ``folder``; leaves no trace."""
+    if not is_local(folder):
+        return
+    place = Path(folder).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"--output {folder}: {place} is a file; name a folder")
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"--output {folder}: cannot write to {place} ({why}); name another folder") from None

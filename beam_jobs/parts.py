@@ -1,0 +1,122 @@
+"""The parts of a stage: each task writes its files once, whole, whatever is killed or retried.
+
+A part writes under temporary names, renames its files when all are complete, and then writes its report, a
+small JSON file beside the work of the stage. A part with a report is done and is not done again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+
+from beam_jobs import io
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.manifest import FileEntry
+from obelics_pipeline.parquet import ZSTD, ParquetFile
+
+
+class PartReport(msgspec.Struct, frozen=True):
+    """What a finished part wrote and counted."""
+
+    files: tuple[FileEntry, ...]
+    tally: Tally
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """Where a stage works: below ``root``, in a folder of its own for every fingerprint."""
+
+    root: str
+    stage: str
+    fingerprint: str
+
+    @property
+    def folder(self) -> str:
+        """The folder of temporary files and reports."""
+        return io.join(self.root, "_work", f"{self.stage}-{self.fingerprint[:16]}")
+
+    def report_path(self, number: int) -> str:
+        """The path of the report of part ``number``."""
+        return io.join(self.folder, "reports", f"part-{number:05d}.json")
+
+    def report(self, number: int) -> PartReport | None:
+        """The report of part ``number`` if it is done and its files are there, else None."""
+        path = self.report_path(number)
+        if io.size(path) is None:
+            return None
+        report = msgspec.json.decode(io.read_bytes(path), type=PartReport)
+        whole = all(io.size(io.join(self.root, entry.path)) == entry.bytes for entry in report.files)
+        return report if whole else None
+
+
+class Part:
+    """One part being written: open its tables, then ``finish``."""
+
+    def __init__(self, space: Workspace, number: int) -> None:
+        self.space = space
+        self.number = number
+        self._open: list[tuple[str, str, BinaryIO, ParquetFile]] = []
+
+    def table(
+        self,
+        folder: str,
+        schema: pa.Schema,
+        options: Mapping[str, Any] = ZSTD,
+        *,
+        name: str | None = None,
+        remember: bool = False,
+    ) -> ParquetFile:
+        """A new Parquet file of this part: ``<folder>/part-<number>.parquet``, or ``name`` in ``folder``."""
+        path = f"{folder}/{name or f'part-{self.number:05d}.parquet'}"
+        temporary = io.join(self.space.folder, "temporary", f"{uuid.uuid4().hex}.parquet")
+        stream = io.open_write(temporary)
+        file = ParquetFile(stream, schema, options, remember=remember)
+        self._open.append((path, temporary, stream, file))
+        return file
+
+    def finish(self, tally: Tally) -> PartReport:
+        """Close and rename all files, then write the report."""
+        tally.check(f"{self.space.stage}, part {self.number}")
+        entries = []
+        for path, _, stream, file in self._open:
+            file.close()
+            stream.close()
+            entries.append(FileEntry(path, file.rows, file.length, file.sha256))
+        for path, temporary, _, _ in self._open:
+            io.move(temporary, io.join(self.space.root, path))
+        report = PartReport(tuple(entries), tally)
+        io.write_atomically(self.space.report_path(self.number), msgspec.json.encode(report))
+        return report
+
+    def abandon(self) -> None:
+        """Drop what was written."""
+        for _, temporary, stream, _ in self._open:
+            stream.close()
+            io.remove([temporary])
+
+
+def run_part(space: Workspace, number: int, work: Callable[[Part], Tally]) -> PartReport:
+    """Do ``work`` for part ``number`` unless it is done already."""
+    if done := space.report(number):
+        return done
+    part = Part(space, number)
+    try:
+        return part.finish(work(part))
+    except BaseException:
+        part.abandon()
+        raise
+
+
+def read_reports(space: Workspace, parts: int) -> list[PartReport]:
+    """The reports of all parts in order; a part without one raises ``RunFailed``."""
+    reports = []
+    for number in range(parts):
+        report = space.report(number)
+        if report is None:
+            raise RunFailed(f"{space.stage}: part {number} of {parts} was not written; run the command again")
+        reports.append(report)
+    return reports

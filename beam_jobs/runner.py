@@ -1,0 +1,124 @@
+"""Running a Beam job: which runner, with what options, and its errors in words."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from obelics_pipeline.errors import Misconfigured, RunFailed
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+logger = logging.getLogger(__name__)
+
+LOCAL_RUNNER: Final = "FnApiRunner"
+LOCAL: Final = frozenset({"direct", "directrunner", "local", "fnapirunner"})
+PORTABLE: Final = frozenset({"portablerunner", "sparkrunner", "flinkrunner", "prismrunner"})
+"""Runners whose job servers know options of their own, which nobody can check before the job is submitted."""
+
+_OURS = re.compile(r"^(?:RuntimeError: )?obelics_pipeline\.errors\.\w+: (.*?)(?: \[while running .*)?$", re.M)
+
+
+class BeamOptions(msgspec.Struct, frozen=True):
+    """How to run: ``arguments`` for Beam as on a command line, and the number of local worker processes."""
+
+    arguments: tuple[str, ...] = ()
+    workers: int = 1
+
+
+def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int = 1) -> Any:
+    """Run the pipeline that ``build`` wires and return Beam's result; ``RunFailed`` if it fails.
+
+    No more worker processes are started than there are ``parts``.
+    """
+    quiet()
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    name, rest = arguments(options)
+    workers = min(options.workers, parts)
+    if name == LOCAL_RUNNER and workers > 1:
+        rest = [f"--direct_num_workers={workers}", *rest]
+        name = _processes()
+    pipeline = beam.Pipeline(runner=name, options=PipelineOptions(rest))
+    build(pipeline)
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except Exception as error:
+        logger.debug("the job failed", exc_info=True)
+        raise RunFailed(reason(error)) from error
+    return result
+
+
+def _processes() -> Any:
+    """Beam's in-process runner with workers in processes of our own (``beam_jobs.worker``)."""
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    command = f"{shlex.quote(sys.executable)} -m beam_jobs.worker"
+    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
+
+
+def arguments(options: BeamOptions) -> tuple[str, list[str]]:
+    """The runner and Beam's command line: local runs in Beam's in-process runner, the rest as given."""
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    known.add_argument("--runner", default=LOCAL_RUNNER)
+    chosen, rest = known.parse_known_args(list(options.arguments))
+    # Beam's DirectRunner may download another runner and then depend on it: keep local runs local.
+    runner = LOCAL_RUNNER if chosen.runner.lower() in LOCAL else chosen.runner
+    if not any(argument.startswith("--save_main_session") for argument in rest):
+        rest.append("--no_save_main_session")
+    return runner, rest
+
+
+def check_options(options: BeamOptions) -> None:
+    """Raise ``Misconfigured`` for an option that Beam does not know (it would drop it silently)."""
+    if not options.arguments:
+        return
+    quiet()
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for kind in PipelineOptions.__subclasses__():
+        try:
+            kind._add_argparse_args(parser)
+        except argparse.ArgumentError:  # two of Beam's classes declare the same option
+            continue
+    runner, rest = arguments(options)
+    _, unknown = parser.parse_known_args(rest)
+    if unknown and runner.lower() not in PORTABLE:
+        raise Misconfigured(_unknown_option(unknown, parser))
+
+
+def _unknown_option(unknown: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    name = unknown[0].partition("=")[0]
+    near = difflib.get_close_matches(name, list(parser._option_string_actions), n=1)
+    hint = f"; did you mean {near[0]}?" if near else "; after -- come options of Apache Beam only"
+    return f"{name}: no such Beam option{hint}"
+
+
+def reason(error: Exception) -> str:
+    """One line that says why a job failed, out of a traceback that travelled through Beam."""
+    text = str(error)
+    if ours := _OURS.findall(text):
+        return str(ours[-1])
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if not line.startswith("[while")), type(error).__name__)
+    return f"the job failed: {last}"
+
+
+def quiet() -> None:
+    """Keep Beam's chatter out of the terminal, from its import on; what matters is raised or counted."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.ERROR, format="obelics: %(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)

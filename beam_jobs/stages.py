@@ -1,0 +1,175 @@
+"""A stage from the driver's side: found done, or cleared, run, and sealed with a manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from beam_jobs import io, runner
+from beam_jobs.config import Config, section_hash
+from beam_jobs.parts import Workspace, read_reports
+from beam_jobs.progress import watch
+from beam_jobs.runner import BeamOptions
+from obelics_pipeline import manifest as manifests
+from obelics_pipeline.accounting import Tally, total
+from obelics_pipeline.errors import InputError
+from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Where a stage writes: its manifest into ``home``, and files that match ``patterns``."""
+
+    stage: str
+    home: str
+    patterns: tuple[str, ...]
+
+
+def _parts(*folders: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/part-*.parquet" for folder in folders)
+
+
+EXTRACT: Final = Layout("extract", "documents", _parts("documents", "failures/extract"))
+FILTER: Final = Layout("filter", "filtered", _parts("filtered", "decisions/filter"))
+DEDUP: Final = Layout("dedup", "deduplicated", _parts("deduplicated", "decisions/dedup"))
+IMAGES: Final = Layout("images", "images", _parts("images", "image_results", "image_urls", "fetch_log"))
+ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble"))
+EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "dataset/README.md"))
+LAYOUTS: Final = (EXTRACT, FILTER, DEDUP, IMAGES, ASSEMBLE, EXPORT)
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What the caller asked for: where to read, where to write, with what configuration, on which runner.
+
+    ``source`` holds the tables of the stages before (the same folder as ``output`` unless told otherwise).
+    """
+
+    config: Config
+    output: str
+    source: str
+    archives: tuple[InputEntry, ...] = ()
+    beam: BeamOptions = BeamOptions()
+    say: Callable[[str], None] = print
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The work of one stage: ``build`` wires a pipeline that does all ``parts``.
+
+    ``seal`` gets the merged tally before the manifest is written: it may refuse it (``RunFailed``), and may
+    write files that belong to the stage as a whole, which it returns.
+    """
+
+    layout: Layout
+    space: Workspace
+    config_hash: str
+    inputs: tuple[InputEntry, ...]
+    parts: int
+    build: Callable[[Any], None]
+    seal: Callable[[Tally], Iterable[FileEntry]] = lambda tally: ()
+
+
+class Done(msgspec.Struct, frozen=True):
+    """A finished stage. ``seconds`` is None if it had been finished before this run."""
+
+    manifest: Manifest
+    seconds: float | None
+
+
+def plan(
+    session: Session,
+    layout: Layout,
+    config: Any,
+    inputs: Sequence[InputEntry],
+    parts: int,
+) -> Plan:
+    """A plan without its pipeline (to be put in as ``build``); ``config`` is its section."""
+    config_hash = section_hash(config)
+    fingerprint = manifests.fingerprint(layout.stage, config_hash, inputs)
+    space = Workspace(session.output, layout.stage, fingerprint)
+    return Plan(layout, space, config_hash, tuple(inputs), parts, lambda pipeline: None)
+
+
+def run(plan: Plan, session: Session) -> Done:
+    """Do what ``plan`` says, or find it done."""
+    if (found := finished(plan)) is not None:
+        io.remove_tree(plan.space.folder)
+        return Done(found, None)
+    started = time.monotonic()
+    prepare(plan)
+    with watch(plan.space, plan.parts, session.say):
+        runner.run(plan.build, session.beam, plan.parts)
+    reports = read_reports(plan.space, plan.parts)
+    tally = total(report.tally for report in reports)
+    tally.check(plan.layout.stage)
+    files = [entry for report in reports for entry in report.files] + list(plan.seal(tally))
+    done = Manifest(
+        stage=plan.layout.stage,
+        fingerprint=plan.space.fingerprint,
+        code_version=manifests.code_version(),
+        config_hash=plan.config_hash,
+        inputs=plan.inputs,
+        files=tuple(sorted(files, key=lambda entry: entry.path)),
+        tally=tally,
+    )
+    io.write_atomically(manifest_path(session.output, plan.layout), done.encode())
+    io.remove_tree(plan.space.folder)
+    return Done(done, time.monotonic() - started)
+
+
+def finished(plan: Plan) -> Manifest | None:
+    """The manifest of this very work if it is there with all its files, else None."""
+    path = manifest_path(plan.space.root, plan.layout)
+    if io.size(path) is None:
+        return None
+    try:
+        found = manifests.decode(io.read_bytes(path), path)
+    except InputError:  # of another version: the work is not finished in the sense of this one
+        return None
+    whole = found.fingerprint == plan.space.fingerprint and not damaged(plan.space.root, found)
+    return found if whole else None
+
+
+def prepare(plan: Plan) -> None:
+    """Clear what an earlier run with other code, configuration or input left; keep the parts of this one.
+
+    The manifest goes first: from here on nobody takes the folder for finished.
+    """
+    root, space = plan.space.root, plan.space
+    io.remove([manifest_path(root, plan.layout)])
+    io.remove_tree(io.join(space.folder, "temporary"))
+    if not io.sizes(io.join(space.folder, "reports", "*")):
+        for pattern in plan.layout.patterns:
+            io.remove(io.sizes(io.join(root, pattern)))
+        for path in io.sizes(io.join(root, "_work", f"{space.stage}-*", "*", "*")):
+            io.remove_tree(path.rsplit("/", 2)[0])
+
+
+def manifest_path(root: str, layout: Layout) -> str:
+    """Where the manifest of a stage lies."""
+    return io.join(root, layout.home, manifests.NAME)
+
+
+def read_manifest(root: str, layout: Layout) -> Manifest:
+    """The manifest of a finished stage; ``InputError`` if it is not finished or a file of it is not whole."""
+    path = manifest_path(root, layout)
+    if io.size(path) is None:
+        raise InputError(f"{path}: not there; run 'obelics {layout.stage}' first, to its end")
+    found = manifests.decode(io.read_bytes(path), path)
+    if lost := damaged(root, found):
+        raise InputError(f"{io.join(root, lost)}: missing or cut; run 'obelics {layout.stage}' again")
+    return found
+
+
+def damaged(root: str, found: Manifest) -> str | None:
+    """The path of the first file of a manifest that is not there in its recorded length, if any."""
+    lengths: dict[str, int] = {}
+    for folder in {entry.path.rpartition("/")[0] for entry in found.files}:
+        lengths |= io.sizes(io.join(root, folder, "*"))
+    return next((e.path for e in found.files if lengths.get(io.join(root, e.path)) != e.bytes), None)
+
+
+def input_of(found: Manifest, layout: Layout) -> InputEntry:
+    """A finished stage as the input of another."""
+    return InputEntry(layout.home, sum(entry.bytes for entry in found.lasting), found.digest)

@@ -1,0 +1,102 @@
+"""The table ``assembled/``: documents whose image nodes are slots, with an image or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import pyarrow as pa
+
+from obelics_pipeline.document import Document
+from obelics_pipeline.tables import documents_of, documents_schema, documents_to_batch, strings
+
+
+class Slot(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of the image of an image node.
+
+    ``status`` is ``ok``, a status of ``image_results``, or the rule that refused the image. ``part`` and
+    ``offset`` say where in ``images/`` its bytes are, for ``ok`` only. ``detail`` and ``fetched_at``
+    (milliseconds since 1970, UTC) differ between builds and are given only if timestamps are wanted.
+    """
+
+    status: str
+    http_status: int | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    num_bytes: int | None = None
+    sha256: str | None = None
+    part: int | None = None
+    offset: int | None = None
+    detail: str | None = None
+    fetched_at: int | None = None
+
+
+Slots: TypeAlias = tuple[Slot | None, ...]
+"""One for each node of a document: None at text nodes."""
+
+SLOT: Final = pa.struct(
+    [
+        ("status", pa.string()),
+        ("http_status", pa.int16()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("num_bytes", pa.int32()),
+        ("sha256", pa.string()),
+        ("part", pa.int32()),
+        ("offset", pa.int64()),
+        ("detail", pa.string()),
+        ("fetched_at", pa.timestamp("ms")),
+    ]
+)
+
+
+class Assembled(msgspec.Struct, frozen=True, array_like=True):
+    """A document and its slots."""
+
+    document: Document
+    slots: Slots
+
+
+def assembled_schema(measures: Sequence[str]) -> pa.Schema:
+    """The schema of documents with a list of slots as long as the list of nodes."""
+    return documents_schema(measures).append(pa.field("slots", pa.list_(SLOT)))
+
+
+def assembled_to_batch(rows: Sequence[Assembled], schema: pa.Schema) -> pa.RecordBatch:
+    """The Arrow form of ``rows``; ``schema`` is one of ``assembled_schema``."""
+    plain = documents_to_batch([row.document for row in rows], pa.schema(list(schema)[:-1]))
+    offsets = pa.array(accumulate((len(row.slots) for row in rows), initial=0), pa.int32())
+    slots = list(chain.from_iterable(row.slots for row in rows))
+    columns = [_column(slots, field) for field in SLOT]
+    mask = pa.array([slot is None for slot in slots], pa.bool_())
+    values = pa.StructArray.from_arrays(columns, fields=list(SLOT), mask=mask)
+    return pa.RecordBatch.from_arrays(
+        [*plain.columns, pa.ListArray.from_arrays(offsets, values)], schema=schema
+    )
+
+
+def _column(slots: Sequence[Slot | None], field: pa.Field) -> pa.Array:
+    values: list[Any] = [None if slot is None else getattr(slot, field.name) for slot in slots]
+    return strings(values) if field.type == pa.string() else pa.array(values, field.type)
+
+
+def assembled_of(table: pa.Table) -> Iterator[Assembled]:
+    """The rows of a table."""
+    slots = table.column("slots").combine_chunks()
+    values = slots.flatten()
+    *columns, times = values.flatten()
+    fields = [*(column.to_pylist() for column in columns), times.cast(pa.int64()).to_pylist()]
+    present = values.is_valid().to_pylist()
+    made = [
+        Slot(*given) if there else None
+        for there, given in zip(present, zip(*fields, strict=True), strict=True)
+    ]
+    start = 0
+    for document in documents_of(table):
+        end = start + len(document.nodes)
+        yield Assembled(document, tuple(made[start:end]))
+        start = end
