@@ -261,6 +261,14 @@ def test_section_hash(write, first: str, second: str, same: bool) -> None:
     assert all(len(digest) == 32 for digest in hashes)
 
 
+def test_the_order_of_hosts_is_no_difference(write) -> None:
+    hosts = ["a.test: '127.0.0.1:81'", "b.test: '127.0.0.1:82'"]
+    images = "images: {allow_private: true, hosts: {%s}}"
+    texts = [images % ", ".join(hosts), images % ", ".join(reversed(hosts))]
+    first, second = (section_hash(load(write(text)).images) for text in texts)
+    assert first == second != section_hash(Config().images)
+
+
 def test_sections_hash_apart() -> None:
     config = load("default")
     hashes = {section_hash(getattr(config, stage)) for stage in config.__struct_fields__}
