@@ -43,8 +43,8 @@ class DedupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
     """How images are fetched: the limits of a download, and how the work is cut."""
 
-    shards: Positive = 64
-    """Parts into which the URLs are hashed, one task each. Part of the result, as ``range_bytes``."""
+    shard_images: Positive = 2_000
+    """Images in a part; the URLs are hashed into as many parts as that takes. Part of the result, too."""
 
 
 class ExportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
