@@ -67,7 +67,7 @@ SCHEMA: Final = pa.schema(
         ("text_dom_paths", pa.list_(pa.string())),
     ]
 )
-"""``texts``, ``images``, ``image_info``, ``text_dom_paths`` are equally long; what is not measured is null."""
+"""``texts``, ``images``, ``image_info``, ``text_dom_paths`` are equally long; what nobody fills is null."""
 
 GROUP_ROWS: Final = 100
 GROUP_BYTES: Final = 64_000_000
@@ -265,8 +265,8 @@ tags:
     from datasets import load_dataset
     dataset = load_dataset("path/to/this/folder", split="train", streaming=True)
 
-One row is one document. `texts`, `images` and `image_info` are lists of equal length: each place holds a text or
-an image. Where `images` is null and `image_info` is not, the page has an image that is not in the dataset, and
+One row is one document. `texts`, `images` and `image_info` are lists of equal length: each place holds a text
+or an image. Where `images` is null and `image_info` is not, the page has an image that is not in the dataset:
 `image_info.status` says why. Image bytes are those that the server sent; `image_info.sha256` is their hash.
 
 Documents come from the archives in `warc_filename`; `warc_offset` and `warc_length` lead to the capture.
