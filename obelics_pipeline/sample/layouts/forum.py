@@ -40,7 +40,7 @@ def posts(article: Article) -> list[tuple[str, str, list[Block]]]:
 
 def post(i: int, name: str, when: str, blocks: list[Block], article: Article) -> str:
     """A post with the profile of who wrote it."""
-    portrait = f"/avatars/portrait-{attr(name.lower())}-80x80.gif"
+    portrait = f"/avatars/portrait-{attr(name.lower().replace('_', '-'))}-80x80.gif"
     signature = article.head.facts.get(name, "")
     return f"""<div id="p{i}" class="post has-profile bg{i % 2 + 1}"><div class="inner">
 <dl class="postprofile"><dt><div class="avatar-container"><a href="/member/{name}" class="avatar"><img class="avatar"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from obelics_pipeline.sample.content import Article, Block, Site
 from obelics_pipeline.sample.layouts.markup import attr, head, inline, links, source, write
 
-FOLDER = "fileadmin/touren/"
+FOLDER = "/fileadmin/touren/"
 
 
 def gallery(block: Block) -> str:
@@ -14,8 +14,8 @@ def gallery(block: Block) -> str:
     width, height = picture.size
     return (
         '<div class="ce-gallery" data-ce-columns="1"><div class="ce-row"><div class="ce-column">'
-        f'<figure class="image"><a href="/{source(picture.file, FOLDER)}" class="lightbox" rel="lightbox"><img'
-        f' class="image-embed-item" src="/{source(picture.file, FOLDER)}" width="{width}" height="{height}"'
+        f'<figure class="image"><a href="{source(picture.file, FOLDER)}" class="lightbox" rel="lightbox"><img'
+        f' class="image-embed-item" src="{source(picture.file, FOLDER)}" width="{width}" height="{height}"'
         f' alt="{attr(picture.alt)}" loading="lazy"></a><figcaption class="image-caption">'
         f"{inline(picture.caption)}</figcaption></figure></div></div></div>"
     )
