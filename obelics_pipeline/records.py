@@ -24,7 +24,7 @@ DAMAGES: Final = ("corrupt_gzip", "corrupt_header", "truncated", "border_in_reco
 _PROBE = 1 << 16
 _HEADER_SLACK = 256
 _GZIP_MAGIC = b"\x1f\x8b\x08"
-_PLAIN_START = re.compile(rb"(?<![^\n])WARC/\d\.\d[ \t]*\r?\n[A-Za-z][A-Za-z-]*[ \t]*:")
+_PLAIN_START = re.compile(rb"WARC/\d\.\d[ \t]*\r?\n[A-Za-z][A-Za-z-]*[ \t]*:")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _BARE_NEWLINE = re.compile(rb"\s*WARC/[^\r\n]*\n")
 _CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d+)", re.IGNORECASE)
@@ -101,16 +101,17 @@ def next_member(stream: BinaryIO, start: int, size: int) -> int:
 
 
 def next_header(stream: BinaryIO, start: int, size: int) -> int:
-    """The offset of the first line from ``start`` on that looks like the head of a WARC record, or ``size``."""
-    before = max(start - 1, 0)
+    """The first offset from ``start`` on that looks like the head of a record, or the size.
+
+    It need not begin a line: a writer that was killed leaves half a line, and the next goes on from there.
+    """
     while start < size:
-        stream.seek(before)
+        stream.seek(start)
         buffer = stream.read(_PROBE)
-        match = _PLAIN_START.search(buffer, start - before)
+        match = _PLAIN_START.search(buffer)
         if match:
-            return before + match.start()
-        before += max(len(buffer) - _HEADER_SLACK, 1)
-        start = before + 1
+            return start + match.start()
+        start += max(len(buffer) - _HEADER_SLACK, 1)
     return size
 
 
@@ -162,15 +163,13 @@ def _gzip_stretch(reading: _Reading, position: int) -> Stretch:
             if held:
                 yield held
                 held = None
-            event, last = _read(record, offset, reading.block_bytes, offset == last), offset
-            if (reader.frame_start_position() or 0) > offset:
-                event = Damaged("corrupt_header", "Content-Length leads beyond the gzip member", offset)
+            event, last = _read_member(reader, record, reading.block_bytes, offset == last), offset
             if isinstance(event, Damaged):
                 yield event
                 return next_member(stream, offset + 1, size)
             held = event
     except OSError as error:
-        damage = _gzip_damage(error, reader, position if last < 0 else _member_end(stream, last))
+        damage = _gzip_damage(error, reader, _end_of_record(stream, last) if last >= 0 else position)
         if held and (held.shared or held.offset != damage.offset):
             yield held
         yield damage
@@ -178,34 +177,105 @@ def _gzip_stretch(reading: _Reading, position: int) -> Stretch:
     if held:
         yield held
     opened, end = reader.frame_start_position() or position, reader.inner_tell()
-    if opened > last and _member_end(stream, opened) == opened:
+    if opened > last and _Member(stream, opened).cut:
         yield Damaged("truncated", "the file ends inside a gzip member", opened)
     return next_member(stream, end, size) if end > position else size
 
 
-def _gzip_damage(error: OSError, reader: GzipReader, end_of_last: int) -> Damaged:
+def _read_member(reader: GzipReader, record: WarcRecord, block_bytes: int, shared: bool) -> Record | Damaged:
+    offset = reader.frame_start_position() or 0
+    try:
+        event = _read(record, offset, block_bytes, shared)
+    except OSError as error:
+        raise_unless_damage(error)
+        event = Damaged("corrupt_gzip", str(error), offset)
+    if (reader.frame_start_position() or 0) > offset:
+        return Damaged("corrupt_header", "Content-Length leads beyond the gzip member", offset)
+    return event
+
+
+def _gzip_damage(error: OSError, reader: GzipReader, after_last: int) -> Damaged:
     raise_unless_damage(error)
     if "decompression" in str(error):
-        return Damaged("corrupt_gzip", str(error), reader.frame_start_position() or end_of_last)
-    return Damaged("corrupt_header", str(error), end_of_last)
+        return Damaged("corrupt_gzip", str(error), reader.frame_start_position() or after_last)
+    return Damaged("corrupt_header", str(error), after_last)
+
+
+def _end_of_record(stream: BinaryIO, offset: int) -> int:
+    """Where the gzip member at ``offset`` ends; ``offset`` itself if there is more in it than one record."""
+    member = _Member(stream, offset)
+    return offset if member.cut or member.has_more else member.end
+
+
+class _Member:
+    """A gzip member as it is, read to the end once more to find out what is wrong."""
+
+    def __init__(self, stream: BinaryIO, offset: int) -> None:
+        self.end = offset
+        self.cut = False
+        self.has_more = False
+        head = b""
+        length, block_end = 0, 0
+        for piece in self._pieces(stream):
+            if not block_end:
+                head += piece
+                block_end = _block_end(head) or 0
+                piece = head if block_end else b""
+            beyond = piece[max(block_end - length, 0) :] if block_end else b""
+            self.has_more |= bool(beyond.strip())
+            length += len(piece)
+
+    def _pieces(self, stream: BinaryIO) -> Iterator[bytes]:
+        stream.seek(self.end)
+        decoder = zlib.decompressobj(31)
+        try:
+            while not decoder.eof and (piece := stream.read(_PROBE)):
+                self.end += len(piece)
+                while piece and not decoder.eof:
+                    yield decoder.decompress(piece, _PROBE)
+                    piece = decoder.unconsumed_tail
+        except zlib.error:
+            self.cut = True
+        self.cut |= not decoder.eof
+        self.end -= len(decoder.unused_data)
 
 
 def _plain_stretch(reading: _Reading, position: int) -> Stretch:
-    stream = reading.stream
+    stream, size = reading.stream, reading.size
     stream.seek(position)
-    last = -1
+    held: Record | None = None  # whether its length was right is only known when the next one is read
     try:
         for record in reading.records(stream):
-            event, last = _read(record, record.stream_pos, reading.block_bytes, False), record.stream_pos
-            yield event
+            if held:
+                yield held
+                held = None
+            event = _read(record, record.stream_pos, reading.block_bytes, False)
             if isinstance(event, Damaged):
-                return next_header(stream, last + 1, reading.size)
+                yield event
+                return next_header(stream, event.offset + 1, size)
+            held = event
     except OSError as error:
         raise_unless_damage(error)
-        damaged = position if last < 0 else _record_end(stream, last)
-        yield Damaged("corrupt_header", str(error), damaged)
-        return next_header(stream, damaged + 1, reading.size)
-    return reading.size
+        return (yield from _plain_damage(stream, size, held or position, str(error)))
+    if held:
+        yield held
+    return size
+
+
+def _plain_damage(stream: BinaryIO, size: int, last: Record | int, message: str) -> Stretch:
+    """No header where there should be one: after a record, or at an offset."""
+    if isinstance(last, int):
+        yield Damaged("corrupt_header", message, last)
+        return next_header(stream, last + 1, size)
+    stream.seek(last.offset)
+    damaged = min(last.offset + (_block_end(stream.read(_PROBE)) or 0), size - 1)
+    following = next_header(stream, last.offset + 1, size)
+    if following < damaged:
+        yield Damaged("truncated", "a record begins inside the block of another", last.offset)
+        return following
+    yield last
+    yield Damaged("corrupt_header", message, damaged)
+    return next_header(stream, damaged + 1, size)
 
 
 def raise_unless_damage(error: OSError) -> None:
@@ -227,27 +297,9 @@ def _read(record: WarcRecord, offset: int, block_bytes: int, shared: bool) -> Re
     return Record(offset, kind, record.headers, block, shared)
 
 
-def _member_end(stream: BinaryIO, offset: int) -> int:
-    """The offset after a gzip member; its own offset if it is not whole."""
-    stream.seek(offset)
-    decoder = zlib.decompressobj(31)
-    end = offset
-    try:
-        while not decoder.eof and (piece := stream.read(_PROBE)):
-            end += len(piece)
-            while piece and not decoder.eof:
-                decoder.decompress(piece, _PROBE)
-                piece = decoder.unconsumed_tail
-    except zlib.error:
-        return offset
-    return end - len(decoder.unused_data) if decoder.eof else offset
-
-
-def _record_end(stream: BinaryIO, offset: int) -> int:
-    """The offset after the block of a record in a file that is not compressed."""
-    stream.seek(offset)
-    head = stream.read(_PROBE)
+def _block_end(head: bytes) -> int | None:
+    """The length of a record without the newlines after it, by its own headers."""
     end, length = _END_OF_HEADERS.search(head), _CONTENT_LENGTH.search(head)
     if end is None or length is None or length.start() > end.start():
-        return offset
-    return offset + end.end() + int(length[1])
+        return None
+    return end.end() + int(length[1])

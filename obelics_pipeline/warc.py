@@ -99,7 +99,7 @@ def read_pages(
     stop: int | None = None,
     max_page_bytes: int = MAX_PAGE_BYTES,
 ) -> Iterator[Page | Skipped | Damaged]:
-    """One item for each record that begins in the range; a page that was cut has ``max_page_bytes`` + 1 bytes.
+    """One item for each record that begins in the range; a cut page has ``max_page_bytes`` + 1 bytes.
 
     Over ranges that cover the file the items are those of the whole file, in the same order. In a gzipped
     file a range begins at the first member from ``start`` on that holds a WARC record; in a file that is not
@@ -241,7 +241,7 @@ def _headers(head: bytes) -> Headers:
     for line in head.decode("latin-1").split("\n")[1:]:
         name, colon, value = line.partition(":")
         if line[:1] in (" ", "\t") and headers:
-            headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}")
+            headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}".strip())
         elif colon and name.strip():
             headers.append((name.strip().lower(), value.strip()))
     return tuple(headers)
