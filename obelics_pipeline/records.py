@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import zlib
 from collections.abc import Generator, Iterator
 from typing import BinaryIO, Final, TypeAlias
@@ -177,8 +178,9 @@ def _gzip_stretch(reading: _Reading, position: int) -> Stretch:
     if held:
         yield held
     opened, end = reader.frame_start_position() or position, reader.inner_tell()
-    if opened > last and _Member(stream, opened).cut:
+    if opened > last and _member(stream, opened)[0] is None:
         yield Damaged("truncated", "the file ends inside a gzip member", opened)
+        return next_member(stream, opened + 1, size)
     return next_member(stream, end, size) if end > position else size
 
 
@@ -202,42 +204,29 @@ def _gzip_damage(error: OSError, reader: GzipReader, after_last: int) -> Damaged
 
 
 def _end_of_record(stream: BinaryIO, offset: int) -> int:
-    """Where the gzip member at ``offset`` ends; ``offset`` itself if there is more in it than one record."""
-    member = _Member(stream, offset)
-    return offset if member.cut or member.has_more else member.end
+    """Where the gzip member at ``offset`` ends; ``offset`` itself if the fault is in it."""
+    end, has_more = _member(stream, offset)
+    return offset if end is None or has_more else end
 
 
-class _Member:
-    """A gzip member as it is, read to the end once more to find out what is wrong."""
-
-    def __init__(self, stream: BinaryIO, offset: int) -> None:
-        self.end = offset
-        self.cut = False
-        self.has_more = False
-        head = b""
-        length, block_end = 0, 0
-        for piece in self._pieces(stream):
-            if not block_end:
-                head += piece
-                block_end = _block_end(head) or 0
-                piece = head if block_end else b""
-            beyond = piece[max(block_end - length, 0) :] if block_end else b""
-            self.has_more |= bool(beyond.strip())
-            length += len(piece)
-
-    def _pieces(self, stream: BinaryIO) -> Iterator[bytes]:
-        stream.seek(self.end)
-        decoder = zlib.decompressobj(31)
-        try:
-            while not decoder.eof and (piece := stream.read(_PROBE)):
-                self.end += len(piece)
-                while piece and not decoder.eof:
-                    yield decoder.decompress(piece, _PROBE)
-                    piece = decoder.unconsumed_tail
-        except zlib.error:
-            self.cut = True
-        self.cut |= not decoder.eof
-        self.end -= len(decoder.unused_data)
+def _member(stream: BinaryIO, offset: int) -> tuple[int | None, bool]:
+    """Where a gzip member ends, None if it is not whole, and whether more than one record is in it."""
+    stream.seek(offset)
+    block_end = _block_end(_beginning(stream.read(_PROBE), _PROBE)) or sys.maxsize
+    stream.seek(offset)
+    decoder = zlib.decompressobj(31)
+    end, length, has_more = offset, 0, False
+    try:
+        while not decoder.eof and (raw := stream.read(_PROBE)):
+            end += len(raw)
+            while raw and not decoder.eof:
+                piece = decoder.decompress(raw, _PROBE)
+                raw = decoder.unconsumed_tail
+                has_more |= bool(piece[max(block_end - length, 0) :].strip())
+                length += len(piece)
+    except zlib.error:
+        return None, has_more
+    return end - len(decoder.unused_data) if decoder.eof else None, has_more
 
 
 def _plain_stretch(reading: _Reading, position: int) -> Stretch:
