@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from beam_jobs import io, stages
 from beam_jobs.images import image_urls
-from beam_jobs.parts import Part
+from beam_jobs.parts import Part, counting
 from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
 from beam_jobs.stages import ASSEMBLE, DEDUP, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
@@ -98,7 +98,7 @@ def assemble_part(
     part: Part, path: str, rows: list[tuple[str, tuple[Any, ...]]], options: AssembleOptions
 ) -> Tally:
     """Give the documents in the file ``path`` their slots; every rejection leaves a decision row."""
-    tally = Tally()
+    tally = counting("documents", "paragraphs", "images")
     known = {url: Slot(*fields) for url, fields in rows}
     table = part.table("assembled", ASSEMBLED)
     with (

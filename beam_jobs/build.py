@@ -32,7 +32,8 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
         finished = stages.run(PLANS[name](session), session)
         tally = finished.manifest.tally
         done.append(StageReport(name, finished.seconds, tally))
-        session.say(f"{name}: {'done before' if finished.seconds is None else 'done'}")
+        if finished.seconds is None:
+            session.say(f"{name}: done before")
     report = Report(code_version(), (*_before(session.output, wanted[0]), *done))
     report.check()
     io.write_atomically(io.join(session.output, "report.json"), report.encode())

@@ -6,7 +6,6 @@ What can be wrong with a command line is told before Beam is imported, in one li
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -160,9 +159,7 @@ def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
 
 def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     session = session_of(options, load(options.config), BeamOptions(beam, options.workers))
-    runner.quiet()
-    if options.debug:
-        logging.getLogger("beam_jobs").setLevel(logging.DEBUG)
+    runner.quiet(debug=options.debug)
     from rich.console import Console
 
     from beam_jobs.build import PLANS, build

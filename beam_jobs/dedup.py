@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beam_jobs import io, stages
-from beam_jobs.parts import Part
+from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, flat_writer, row_groups
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
@@ -78,7 +78,7 @@ def older(key: bytes, ranks: Iterable[Rank]) -> Iterator[tuple[int, tuple[int, s
 
 def drop_part(part: Part, path: str, edits: list[tuple[int, str]]) -> Tally:
     """Copy a part without the rows that ``edits`` name."""
-    tally = Tally()
+    tally = counting("documents", "paragraphs", "images")
     instead = dict(edits)
     kept = part.table("deduplicated", DOCUMENTS)
     start = 0

@@ -17,7 +17,7 @@ import msgspec
 
 from beam_jobs import io, stages
 from beam_jobs.images import shard_of
-from beam_jobs.parts import Part
+from beam_jobs.parts import Part, counting
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
@@ -71,7 +71,7 @@ def write_shard(
     part: Part, path: str, records: list[tuple[str, bytes]], shards: int, images: list[str]
 ) -> Tally:
     """Write the documents of a shard in order of their ids, with the bytes of their images."""
-    tally = Tally()
+    tally = counting("documents", "images")
     name = f"train-{part.number:05d}-of-{shards:05d}.parquet"
     schema, options = dataset.described_schema(), dataset.writer_options()
     file = part.table("dataset/data", schema, options, name=name)

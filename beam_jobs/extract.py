@@ -14,7 +14,7 @@ from obelics_pipeline.dom.extract import ExtractOptions, extract_document
 from beam_jobs import io, stages
 from beam_jobs.config import ExtractSection
 from beam_jobs.options import extract_options
-from beam_jobs.parts import Part
+from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, Writer, document_writer, flat_writer, weight
 from beam_jobs.stages import EXTRACT, Plan, Session
 from beam_jobs.transforms import DoPart
@@ -55,7 +55,7 @@ def _ranges(archive: tuple[int, str, int], range_bytes: int) -> Iterator[tuple[i
 
 def extract_part(part: Part, path: str, start: int, stop: int, section: ExtractSection) -> Tally:
     """Extract the pages whose records begin in ``[start, stop)`` of the archive at ``path``."""
-    tally = Tally()
+    tally = counting("records", "pages", "paragraphs", "images")
     files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
     with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
         extraction = _Extraction(tally, documents, failures, extract_options(section))

@@ -8,7 +8,7 @@ import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
-from beam_jobs.parts import Part
+from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, weight
 from beam_jobs.stages import EXTRACT, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
@@ -37,7 +37,7 @@ def plan(session: Session) -> Plan:
 
 def filter_part(part: Part, path: str, options: FilterOptions) -> Tally:
     """Filter the documents in the file ``path``; every rejection leaves a row in ``decisions/filter``."""
-    tally = Tally()
+    tally = counting("documents", "paragraphs", "images")
     files = part.table("filtered", DOCUMENTS), part.table("decisions/filter", DECISIONS)
     with document_writer(files[0]) as kept, flat_writer(files[1], DECISIONS) as decisions:
         for document in documents(path):

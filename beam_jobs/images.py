@@ -13,7 +13,7 @@ import msgspec
 
 from beam_jobs import io, stages
 from beam_jobs.config import ImagesSection
-from beam_jobs.parts import Part
+from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer, row_groups
 from beam_jobs.stages import DEDUP, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
@@ -89,7 +89,7 @@ def fetch_part(part: Part, path: str, rows: list[tuple[str, int]], options: Fetc
     with tempfile.TemporaryFile() as spool:
         fetched = _fetch([url for url, _ in rows], options, spool)
         stored = _store(part, fetched, spool)
-    tally = Tally()
+    tally = counting("image_urls")
     with (
         flat_writer(part.table("image_results", tables.IMAGE_RESULTS), tables.IMAGE_RESULTS) as results,
         flat_writer(part.table("fetch_log", tables.FETCH_LOG), tables.FETCH_LOG) as log,

@@ -10,12 +10,14 @@ from beam_jobs import io
 from beam_jobs.http_file import is_http
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import InputEntry
+from obelics_pipeline.records import is_gzipped
 
 
 def find_archives(arguments: Sequence[str]) -> tuple[InputEntry, ...]:
     """The WARC files that ``arguments`` (paths, globs, URLs, ``@list.txt``) name, each once, in order.
 
-    Raises ``InputError`` for a file that is not there, a glob that matches nothing, an empty or missing list.
+    Raises ``InputError`` for a file that is not there or is no WARC file, a glob that matches nothing, a list
+    that is empty or not there.
     """
     paths = list(dict.fromkeys(_expand(arguments)))
     with ThreadPoolExecutor(16) as pool:
@@ -56,6 +58,11 @@ def _entry(path: str) -> InputEntry:
     length = io.size(path)
     if length is None:
         raise InputError(f"--input {path}: no such file")
-    if io.is_local(path) and not os.access(path, os.R_OK):
-        raise InputError(f"--input {path}: no permission to read it")
-    return InputEntry(path, length, str(os.stat(path).st_mtime_ns) if io.is_local(path) else "")
+    if not io.is_local(path):
+        return InputEntry(path, length)
+    try:
+        with io.open_read(path) as stream:
+            is_gzipped(stream, path)
+    except OSError as error:
+        raise InputError(f"--input {path}: cannot be read: {error.strerror}") from None
+    return InputEntry(path, length, str(os.stat(path).st_mtime_ns))

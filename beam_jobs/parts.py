@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from beam_jobs import io
-from obelics_pipeline.accounting import Tally
+from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import RunFailed
 from obelics_pipeline.manifest import FileEntry
 from obelics_pipeline.parquet import ZSTD, ParquetFile
@@ -97,6 +97,11 @@ class Part:
         for _, temporary, stream, _ in self._open:
             stream.close()
             io.remove([temporary])
+
+
+def counting(*levels: str) -> Tally:
+    """A tally of these levels, in this order, also if nothing of them is met."""
+    return Tally({level: Level() for level in levels})
 
 
 def run_part(space: Workspace, number: int, work: Callable[[Part], Tally]) -> PartReport:

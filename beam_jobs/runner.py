@@ -9,11 +9,12 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from obelics_pipeline.errors import Misconfigured, RunFailed
+from obelics_pipeline import errors
+from obelics_pipeline.errors import Misconfigured, ObelicsError, RunFailed
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -25,7 +26,9 @@ LOCAL: Final = frozenset({"direct", "directrunner", "local", "fnapirunner"})
 PORTABLE: Final = frozenset({"portablerunner", "sparkrunner", "flinkrunner", "prismrunner"})
 """Runners whose job servers know options of their own, which nobody can check before the job is submitted."""
 
-_OURS = re.compile(r"^(?:RuntimeError: )?obelics_pipeline\.errors\.\w+: (.*?)(?: \[while running .*)?$", re.M)
+_OURS = re.compile(
+    r"^(?:RuntimeError: )?obelics_pipeline\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE
+)
 
 
 class BeamOptions(msgspec.Struct, frozen=True):
@@ -56,7 +59,7 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
         result.wait_until_finish()
     except Exception as error:
         logger.debug("the job failed", exc_info=True)
-        raise RunFailed(reason(error)) from error
+        raise failure(error) from error
     return result
 
 
@@ -107,18 +110,22 @@ def _unknown_option(unknown: Sequence[str], parser: argparse.ArgumentParser) -> 
     return f"{name}: no such Beam option{hint}"
 
 
-def reason(error: Exception) -> str:
-    """One line that says why a job failed, out of a traceback that travelled through Beam."""
+def failure(error: Exception) -> ObelicsError:
+    """The error of ours that made a job fail, out of a traceback that travelled through Beam as text."""
     text = str(error)
     if ours := _OURS.findall(text):
-        return str(ours[-1])
+        kind, message = ours[-1]
+        return cast(ObelicsError, getattr(errors, kind, RunFailed)(message))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = next((line for line in reversed(lines) if not line.startswith("[while")), type(error).__name__)
-    return f"the job failed: {last}"
+    return RunFailed(f"the job failed: {last}; --debug shows more")
 
 
-def quiet() -> None:
+def quiet(*, debug: bool = False) -> None:
     """Keep Beam's chatter out of the terminal, from its import on; what matters is raised or counted."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.ERROR, format="obelics: %(message)s")
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    if debug:
+        logger.setLevel(logging.DEBUG)
+    elif not logger.isEnabledFor(logging.DEBUG):  # the reason is raised; its tracebacks come with --debug
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)

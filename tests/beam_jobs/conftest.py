@@ -1,0 +1,149 @@
+"""A small archive, and a web server for the images in its pages."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warcio leaves its temporary files, and Beam its sockets, to the garbage collector."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam"))
+
+
+SENTENCE = "The harbour wakes slowly, and the boats come home before the town has had its first coffee."
+
+
+class ImageHandler(BaseHTTPRequestHandler):
+    """``/<width>x<height>-<shade>.png`` is an image, ``/gone.png`` is not there."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").removesuffix(".png")
+        if name.startswith("gone"):
+            self._answer(404, b"")
+            return
+        size, _, shade = name.partition("-")
+        width, _, height = size.partition("x")
+        body = io.BytesIO()
+        Image.new("RGB", (int(width), int(height)), (int(shade), 0, 0)).save(body, "PNG")
+        self._answer(200, body.getvalue())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "image/png")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def image_server() -> Iterator[str]:
+    """The ``address:port`` of the image server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ImageHandler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def page(number: int, images: list[str]) -> str:
+    """An article of three paragraphs, with the images between them."""
+    paragraphs = [f"<p>{SENTENCE} Page {number}, part {part}. {SENTENCE}</p>" for part in range(3)]
+    figures = [f'<figure><img src="http://img.example/{name}"></figure>' for name in images]
+    body = "".join(a + b for a, b in zip(paragraphs, [*figures, "", "", ""], strict=False))
+    head = f"<html lang=en><head><title>Page {number}</title></head>"
+    return f"{head}<body><article>{body}</article></body></html>"
+
+
+def write_warc(path: Path, pages: list[tuple[str, str, str]]) -> Path:
+    """Write (url, date, html) as response records, after a warcinfo record."""
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        writer.write_record(writer.create_warcinfo_record(path.name, {"software": "test"}))
+        for number, (url, date, html) in enumerate(pages):
+            headers = StatusAndHeaders(
+                "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
+            )
+            record = writer.create_warc_record(
+                url,
+                "response",
+                payload=io.BytesIO(html.encode()),
+                http_headers=headers,
+                warc_headers_dict={"WARC-Date": date},
+            )
+            record.rec_headers.replace_header(
+                "WARC-Record-ID", f"<urn:uuid:00000000-0000-0000-0000-{number:012d}>"
+            )
+            writer.write_record(record)
+    return path
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 pages: one twice, one empty, one of few words, one whose images are too small or gone."""
+    pages = [
+        (
+            f"http://site{n % 3}.example/page/{n}",
+            f"2024-03-01T00:00:{n:02d}Z",
+            page(n, [f"120x130-{n}.png", "300x200-7.png"]),
+        )
+        for n in range(20)
+    ]
+    pages += [
+        (
+            "https://www.site0.example/page/0?utm_source=x",
+            "2024-03-02T00:00:00Z",
+            page(20, ["120x130-20.png"]),
+        ),
+        (
+            "http://site1.example/empty",
+            "2024-03-01T00:00:00Z",
+            "<html><body><script>1</script></body></html>",
+        ),
+        (
+            "http://site1.example/short",
+            "2024-03-01T00:00:00Z",
+            "<html><body><p>Too few words.</p></body></html>",
+        ),
+        ("http://site2.example/gone", "2024-03-01T00:00:00Z", page(23, ["gone.png", "30x30-1.png"])),
+    ]
+    return write_warc(tmp_path_factory.mktemp("archive") / "small.warc.gz", pages)
+
+
+@pytest.fixture(scope="session")
+def config_file(image_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small parts, so that every stage has several; the images come from the image server."""
+    path = tmp_path_factory.mktemp("config") / "small.yaml"
+    path.write_text(
+        f"""
+extract: {{main_content: false, range_bytes: 4000, max_failed_share: 0}}
+filter:
+  paragraph: {{word_count: {{min: 2}}}}
+  document: {{word_count: {{min: 10}}}}
+dedup: {{url: {{}}}}
+images: {{shard_images: 20, allow_private: true, hosts: {{img.example: "{image_server}"}}}}
+assemble:
+  image: {{size: {{min: 100}}, format: {{accept: [png]}}}}
+  document: {{image_count: {{min: 1}}}}
+export: {{shard_bytes: 15000}}
+"""
+    )
+    return path
