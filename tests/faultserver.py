@@ -214,6 +214,7 @@ CASES |= {
     "to-ssh": reply(302, Location="http://127.0.0.1:22/"),
     "to-nonsense": reply(302, Location="http://[:::/"),
     "nowhere": reply(302),
+    "to-bytes": raw(b"HTTP/1.1 302 Found\r\nLocation: /png/\xe4\r\nContent-Length: 0\r\n\r\n"),
     # Answers that are not complete, or never will be
     "never": raw(b""),
     "stall": raw(_head(100)),

@@ -21,6 +21,7 @@ class NameService(AbstractResolver):
         self._names = names
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        host.encode("idna")  # as socket.getaddrinfo does, which raises UnicodeError for what it cannot ask
         if host not in self._names:
             raise OSError(None, "Domain name not found")
         addresses = self._names[host]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import random
 import threading
@@ -12,6 +13,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import aiohttp
 import pytest
 from faultserver import CASES, GIF, JPEG, PNG, WEBP, FaultServer, raw
 from hypothesis import HealthCheck, given, settings
@@ -40,7 +42,7 @@ def fetch_one(url: str, options: FetchOptions) -> FetchResult:
 
 STATUSES = {
     FetchStatus.OK: "png jpeg webp gif image-as-html gzip brotli gzip-in-name-only brotli-in-name-only "
-    "cookie slow until-close relative absolute hops/5",
+    "cookie slow until-close relative absolute to-bytes hops/5",
     FetchStatus.HTTP_4XX: "403 404 429",
     FetchStatus.HTTP_5XX: "500",
     FetchStatus.HTTP_OTHER: "204 206 304 999 nowhere",
@@ -226,3 +228,19 @@ def test_whatever_bytes_a_server_sends_there_is_one_status(
     finally:
         del CASES["fuzz"]
     assert isinstance(result.status, FetchStatus)
+
+
+def test_failures_leave_no_garbage_behind(server: FaultServer) -> None:
+    """Their connections are let go at once, not when the garbage collector happens to come by."""
+    urls = [server.url(f"{name}?{i}") for name in ("hang-up", "reset", "not-http") for i in range(20)]
+    gc.collect()
+    gc.disable()
+    try:
+        results = list(fetch_images(urls, LOCAL()))
+        alive = sum(
+            isinstance(thing, aiohttp.ClientConnectorError | aiohttp.ClientResponse)
+            for thing in gc.get_objects()
+        )
+    finally:
+        gc.enable()
+    assert (len(results), alive) == (60, 0)

@@ -135,13 +135,17 @@ def test_hosts_are_dialled_where_they_are_said_to_be(server: FaultServer) -> Non
 def test_a_request_says_who_asks_and_nothing_else(
     server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    urls = [server.url("cookie", f"user:secret@{server.endpoint}"), server.url("cookie")]
-    results = list(fetch_images(urls, LOCAL(user_agent="name/1.0 (+https://example.org)", concurrency=1)))
-    assert [result.final_url for result in results] == [server.url("cookie")] * 2
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    urls = ["http://user:secret@a.example/cookie", "http://a.example/cookie"]
+    options = LOCAL(
+        hosts={"a.example": server.endpoint}, user_agent="name/1.0 (+https://example.org)", concurrency=1
+    )
+    assert [result.final_url for result in fetch_images(urls, options)] == ["http://a.example/cookie"] * 2
     for request in server.requests:
         assert request.headers == {
-            "host": server.endpoint,
+            "host": "a.example",
             "user-agent": "name/1.0 (+https://example.org)",
             "accept": "image/*",
             "accept-encoding": "identity",

@@ -92,6 +92,17 @@ NO_IMAGES = [
 ]
 
 
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, MemoryError, ZeroDivisionError])
+def test_whatever_a_decoder_raises_is_a_value(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(image: Image.Image) -> None:
+        raise error
+
+    monkeypatch.setattr(Image.Image, "getexif", failing)
+    assert inspect(PNG, PIXELS) is FetchStatus.UNDECODABLE
+
+
 @pytest.mark.parametrize(("body", "expected"), IMAGES + NO_IMAGES)
 def test_inspect(body: bytes, expected: ImageFacts | FetchStatus) -> None:
     assert inspect(body, PIXELS) == expected
