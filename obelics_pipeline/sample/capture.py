@@ -24,16 +24,19 @@ TIMEOUT: Final = 30.0
 
 
 def capture(server: SampleServer, path: Path) -> int:
-    """Write all visits to a new WARC at ``path`` (gzip, a member a record); the number of responses.
+    """Write all visits to a WARC at ``path`` (gzip, a member a record); the number of responses.
 
+    A file that holds these very bytes already is left alone: what was built from it stays finished.
     Raises ``OSError`` if the server does not answer or ``path`` cannot be written.
     """
-    done = 0
-    with path.open("wb") as file:
-        writer = WARCWriter(file, gzip=True, warc_version="1.1")
-        _write_info(writer, path.name)
-        for done, visit in enumerate(visits(), 1):  # noqa: B007
-            _write_visit(writer, visit, server.port)
+    file, done = io.BytesIO(), 0
+    writer = WARCWriter(file, gzip=True, warc_version="1.1")
+    _write_info(writer, path.name)
+    for visit in visits():
+        _write_visit(writer, visit, server.port)
+        done += 1
+    if not path.exists() or path.read_bytes() != file.getvalue():
+        path.write_bytes(file.getvalue())
     return done
 
 

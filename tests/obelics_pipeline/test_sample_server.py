@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_the_capture_is_read_whole_and_is_the_same_every_time(sample: SampleServ
     assert Counter(kind for kind, *_ in records) == {"warcinfo": 1, "request": 85, "response": 85}
     wanted = [(visit.url, f"{visit.when:%Y-%m-%dT%H:%M:%SZ}") for visit in visits()]
     assert [(url, when) for kind, url, when in records if kind == "response"] == wanted
+
+
+def test_a_capture_that_is_there_already_is_left_alone(sample: SampleServer, tmp_path: Path) -> None:
+    path = tmp_path / "sample.warc.gz"
+    capture(sample, path)
+    whole = path.read_bytes()
+    os.utime(path, (1, 1))
+    capture(sample, path)
+    assert path.stat().st_mtime == 1
+    path.write_bytes(whole[:1000])
+    capture(sample, path)
+    assert path.read_bytes() == whole
 
 
 def test_our_reader_finds_every_page_of_the_capture(sample: SampleServer, tmp_path: Path) -> None:

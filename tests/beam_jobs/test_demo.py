@@ -1,0 +1,135 @@
+"""The demo, end to end over loopback: the same dataset every time, wherever the sample web is served."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from beam_jobs.demo import BLOCKS, EXCERPT, PORT, choose, demo, demo_config, read_rows, show
+from obelics_pipeline.errors import InputError
+from obelics_pipeline.report import Report, decode
+from obelics_pipeline.sample.server import SampleServer
+
+
+def run(folder: Path) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    demo(str(folder), 1, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run(folder)
+
+
+@pytest.fixture
+def port_taken() -> Iterator[None]:
+    try:
+        server = SampleServer(PORT)
+    except OSError:
+        yield
+        return
+    with server:
+        yield
+
+
+def report_of(folder: Path) -> Report:
+    report = decode((folder / "report.json").read_bytes())
+    assert report is not None
+    return report
+
+
+def test_every_page_and_picture_of_the_sample_is_accounted_for(built: tuple[Path, str]) -> None:
+    levels = {stage.stage: stage.tally.levels for stage in report_of(built[0]).stages}
+    assert levels["extract"]["pages"].entered == levels["extract"]["pages"].kept == 77
+    assert levels["dedup"]["documents"].rejected == {"url": 8}
+    assert levels["filter"]["documents"].rejected["language"] == 6
+    assert set(levels["images"]["image_urls"].unavailable) == {
+        "blocked_address", "empty", "http_4xx", "http_5xx", "not_image", "redirect",
+        "timeout", "too_large", "too_many_pixels", "truncated", "undecodable",
+    }  # fmt: skip
+    assert levels["images"]["image_urls"].unavailable["blocked_address"] == 1
+    assert levels["export"]["documents"].kept > 50
+
+
+def test_it_ends_with_the_funnel_and_three_documents(built: tuple[Path, str]) -> None:
+    folder, printed = built
+    assert " ".join(printed.split()).startswith("capture: 85 pages of the sample web to")
+    stages = ["extract", "filter", "dedup", "images", "assemble", "export"]
+    first_words = [line.split()[0] for line in printed.splitlines() if line[:1].strip()]
+    assert [word for word in first_words if word in stages] == stages
+    documents = choose(read_rows(str(folder)))
+    assert len(documents) == len({row["host"] for row in documents}) == 3
+    assert all(row["title"] in printed for row in documents)
+    assert "[image " in printed
+
+
+def test_a_second_run_finds_everything_done(
+    built: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(built[0])
+    assert capsys.readouterr().out.count("done before") == 6
+    assert all(stage.seconds is None for stage in report_of(built[0]).stages)
+
+
+@pytest.mark.usefixtures("port_taken")
+def test_the_dataset_does_not_depend_on_the_port(built: tuple[Path, str], tmp_path: Path) -> None:
+    run(tmp_path)
+    first, second = (sorted((folder / "dataset" / "data").iterdir()) for folder in (built[0], tmp_path))
+    assert [path.name for path in first] == [path.name for path in second]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_only_the_hosts_of_the_sample_lead_to_loopback() -> None:
+    config = demo_config("127.0.0.1:8801")
+    assert config.images.hosts == {"*.example": "127.0.0.1:8801"}
+    assert config.images.allow_private
+
+
+def test_a_remote_folder_is_refused() -> None:
+    with pytest.raises(InputError, match="local folder"):
+        demo("gs://bucket/demo", 1)
+
+
+def row(host: str, images: int, slots: int, name: str = "a") -> dict[str, Any]:
+    return {"host": host, "num_images": images, "num_image_slots": slots, "id": name}
+
+
+def test_the_documents_shown_are_of_different_hosts_and_rich_in_images() -> None:
+    rows = [row("a", 5, 5), row("a", 9, 9), row("b", 2, 2), row("c", 2, 3), row("d", 1, 1)]
+    assert [(r["host"], r["num_images"]) for r in choose(rows)] == [("a", 9), ("c", 2), ("b", 2)]
+    assert choose([]) == []
+
+
+def info(status: str, alt: str | None = "A boat") -> dict[str, Any]:
+    return {"status": status, "alt": alt, "filename": "x.png", "width": 8, "height": 6, "format": "png"}
+
+
+SHOWN = {
+    "text": ("Hello", None, "Hello"),
+    "long text": ("word " * 99, None, ("word " * (EXCERPT // 5))[:-1] + " …"),
+    "image": (None, info("ok"), "[image 8x6 png: A boat]"),
+    "image without alt": (None, info("ok", None), "[image 8x6 png: x.png]"),
+    "image that is gone": (None, info("http_4xx"), "[no image (http_4xx): A boat]"),
+}
+
+
+@pytest.mark.parametrize(("text", "image", "line"), SHOWN.values(), ids=SHOWN)
+def test_a_block_is_shown_as_a_line(text: str | None, image: dict[str, Any] | None, line: str) -> None:
+    lines = show({"title": "T", "url": "http://a.example/", "texts": [text], "image_info": [image]})
+    assert [str(each) for each in lines] == ["T", "http://a.example/", line]
+
+
+def test_a_long_document_is_cut() -> None:
+    blocks = BLOCKS + 2
+    lines = show({"title": None, "url": "u", "texts": ["x"] * blocks, "image_info": [None] * blocks})
+    assert [str(each) for each in lines][:1] == ["u"]
+    assert str(lines[-1]) == "… and 2 more blocks"
+    assert Counter(map(str, lines))["x"] == BLOCKS
