@@ -1,0 +1,112 @@
+"""A part is done once and whole, whatever happens on the way."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.testing.util import assert_that
+
+from beam_jobs.parts import Part, Workspace, counting, read_reports, run_part
+from beam_jobs.rows import flat_writer
+from beam_jobs.transforms import DoPart, GiveToParts
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.tables import FAILURES, Failure
+
+
+def write_failures(part: Part, names: list[str], *, wrong: bool = False) -> Tally:
+    tally = counting("pages")
+    with flat_writer(part.table("failures/test", FAILURES), FAILURES) as writer:
+        for name in names:
+            writer.add(Failure(name, None, None, "nodes", ""))
+            tally.enter("pages")
+            tally.fail("pages", "nodes")
+    if wrong:
+        raise ValueError("wrong")
+    return tally
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    return Workspace(str(tmp_path), "test", "f" * 32)
+
+
+def files(space: Workspace) -> set[str]:
+    root = Path(space.root)
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_part_writes_its_files_and_then_its_report(space: Workspace) -> None:
+    report = run_part(space, 3, partial(write_failures, names=["a", "b"]))
+    (entry,) = report.files
+    assert (entry.path, entry.rows) == ("failures/test/part-00003.parquet", 2)
+    assert files(space) == {entry.path, f"_work/test-{'f' * 16}/reports/part-00003.json"}
+    assert pq.read_table(Path(space.root, entry.path)).column("url").to_pylist() == ["a", "b"]
+    assert space.report(3) == report
+
+
+def test_a_part_that_is_done_is_not_done_again(space: Workspace) -> None:
+    first = run_part(space, 0, partial(write_failures, names=["a"]))
+    assert run_part(space, 0, partial(write_failures, names=["b"])) == first
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_part_whose_file_is_not_whole_is_done_again(space: Workspace, damage: str) -> None:
+    report = run_part(space, 0, partial(write_failures, names=["a"]))
+    path = Path(space.root, report.files[0].path)
+    path.unlink() if damage == "gone" else path.write_bytes(path.read_bytes()[:-1])
+    assert run_part(space, 0, partial(write_failures, names=["a"])) == report
+    assert path.stat().st_size == report.files[0].bytes
+
+
+def test_a_part_that_fails_leaves_nothing(space: Workspace) -> None:
+    with pytest.raises(ValueError, match="wrong"):
+        run_part(space, 0, partial(write_failures, names=["a"], wrong=True))
+    assert files(space) == set()
+
+
+def test_a_part_that_loses_count_fails(space: Workspace) -> None:
+    def lose(part: Part) -> Tally:
+        tally = counting("pages")
+        tally.enter("pages")
+        return tally
+
+    with pytest.raises(RunFailed, match="test, part 0: 1 of 1 pages are not accounted for"):
+        run_part(space, 0, lose)
+
+
+def test_all_parts_have_to_be_there(space: Workspace) -> None:
+    run_part(space, 0, partial(write_failures, names=[]))
+    with pytest.raises(RunFailed, match="part 1 of 2 was not written"):
+        read_reports(space, 2)
+
+
+def test_a_job_does_every_part_and_counts_in_beam(space: Workspace) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        tasks = pipeline | beam.Create([(0, ["a", "b"]), (1, ["c"])])
+        _ = tasks | beam.ParDo(DoPart(space, write_failures))
+    found = pipeline.result.metrics().query()["counters"]
+    assert {(c.key.metric.namespace, c.key.metric.name): c.committed for c in found} == {
+        ("test", "pages/in"): 3,
+        ("test", "pages/kept"): 0,
+        ("test", "pages/nodes"): 3,
+    }
+    assert [report.files[0].rows for report in read_reports(space, 2)] == [2, 1]
+
+
+def test_light_rows_come_to_their_part_and_parts_without_rows_come_too() -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        rows = pipeline | "Rows" >> beam.Create([(0, "a"), (2, "b"), (0, "c")])
+        assert_that(rows | GiveToParts(["x", "y", "z"]), _three)
+
+
+def _three(elements: list[tuple[int, str, list[str]]]) -> None:
+    assert sorted((number, path, sorted(rows)) for number, path, rows in elements) == [
+        (0, "x", ["a", "c"]),
+        (1, "y", []),
+        (2, "z", ["b"]),
+    ]
