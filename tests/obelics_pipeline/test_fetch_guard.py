@@ -143,6 +143,7 @@ def test_a_request_says_who_asks_and_nothing_else(
         hosts={"a.example": server.endpoint}, user_agent="name/1.0 (+https://example.org)", concurrency=1
     )
     assert [result.final_url for result in fetch_images(urls, options)] == ["http://a.example/cookie"] * 2
+    assert len(server.requests) == 2
     for request in server.requests:
         assert request.headers == {
             "host": "a.example",
