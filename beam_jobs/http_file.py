@@ -33,7 +33,9 @@ class HttpFile(io.RawIOBase):
 
     def __init__(self, url: str) -> None:
         import requests
+        import urllib3
 
+        self._broken = (OSError, urllib3.exceptions.HTTPError)  # requests' errors are OSErrors
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "identity"  # ranges are of the bytes as stored
         self._url = url
@@ -74,7 +76,7 @@ class HttpFile(io.RawIOBase):
         for attempt in range(ATTEMPTS):
             try:
                 data = self._open().read(len(buffer))
-            except OSError:  # requests' and urllib3's connection errors among them
+            except self._broken:
                 data = b""
             if data:
                 buffer[: len(data)] = data

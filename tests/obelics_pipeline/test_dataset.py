@@ -1,0 +1,122 @@
+"""Rows of the dataset, and the form in which `datasets` finds images in them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from obelics_pipeline import dataset
+from obelics_pipeline.assembled import Assembled, Slot, assembled_of, assembled_schema, assembled_to_batch
+from obelics_pipeline.document import Document, ImageNode, Source, TextNode
+from obelics_pipeline.parquet import ParquetFile
+
+SHOWN = Slot("ok", 200, "jpeg", 640, 480, 9, "ab" * 32, 3, 17)
+GONE = Slot("http_4xx", 404)
+
+
+def assembled(*nodes: tuple[Any, Slot | None]) -> Assembled:
+    document = Document(
+        "0f" * 16,
+        "https://a.example/page",
+        "a.example",
+        "a.example",
+        tuple(node for node, _ in nodes),
+        Source("CC", "a.warc.gz", "<urn:uuid:1>", 5, 6, 1_700_000_000_000),
+        title="Title",
+        consent=("meta-robots:noai",),
+        measures={"word_count": 4.0},
+    )
+    return Assembled(document, tuple(slot for _, slot in nodes))
+
+
+PAGE = assembled(
+    (TextNode("heading", "One two", "/h1"), None),
+    (TextNode("paragraph", "three", "/p"), None),
+    (ImageNode("https://a.example/i/x.jpg?w=1", "x.jpg", "alt", dom_path="/img"), SHOWN),
+    (ImageNode("https://a.example/gone.png"), GONE),
+    (TextNode("paragraph", "fóur", "/p[2]"), None),
+)
+
+
+def row(page: Assembled = PAGE) -> dict[str, Any]:
+    return dataset.row_of(
+        page, lambda slot: b"image of " + str(slot.offset).encode(), lambda text: len(text.split())
+    )
+
+
+def test_texts_and_images_take_turns() -> None:
+    made = row()
+    assert made["texts"] == ["One two\n\nthree", None, None, "fóur"]
+    assert made["text_dom_paths"] == ["/h1\n/p", None, None, "/p[2]"]
+    assert made["images"] == [None, {"bytes": b"image of 17", "path": f"{'ab' * 32}.jpg"}, None, None]
+    assert [info and info["status"] for info in made["image_info"]] == [None, "ok", "http_4xx", None]
+    assert made["image_info"][1]["filename"] == "x.jpg"
+    counts = ("num_texts", "num_images", "num_image_slots", "num_words", "num_chars", "num_tokens_est")
+    assert [made[name] for name in counts] == [2, 1, 2, 4, 18, 5]
+
+
+def test_a_document_of_nothing_is_an_empty_row() -> None:
+    made = row(assembled())
+    assert (made["texts"], made["images"], made["num_words"]) == ([], [], 0)
+    assert dataset.table_of_rows([made]).num_rows == 1
+
+
+def test_assembled_documents_survive_their_table() -> None:
+    schema = assembled_schema(["word_count"])
+    pages = [PAGE, assembled(), assembled((ImageNode("https://a.example/1"), GONE))]
+    batch = assembled_to_batch(pages, schema)
+    assert list(assembled_of(pa.Table.from_batches([batch]))) == pages
+
+
+def test_nothing_in_the_schema_loses_images() -> None:
+    def fields(kind: Any) -> list[pa.Field]:
+        inner = list(kind) if isinstance(kind, pa.Schema) or pa.types.is_struct(kind) else []
+        if not inner and pa.types.is_list(kind):
+            inner = [kind.value_field]
+        return [field for child in inner for field in (child, *fields(child.type))]
+
+    found = fields(dataset.SCHEMA)
+    assert len(found) > 60
+    assert all(field.nullable for field in found)
+    assert not any(str(field.type).startswith("large") for field in found)
+    image = dataset.SCHEMA.field("images").type.value_type
+    assert [field.name for field in image] == ["bytes", "path"]
+
+
+def test_the_features_are_in_the_words_of_every_version_of_datasets() -> None:
+    features = json.loads(dataset.described_schema().metadata[b"huggingface"])["info"]["features"]
+    assert list(features) == dataset.SCHEMA.names
+    assert features["images"] == {"feature": {"_type": "Image"}, "_type": "Sequence"}
+    assert features["texts"] == {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"}
+    assert features["image_info"][0]["width"] == {"dtype": "int32", "_type": "Value"}
+    assert features["timestamp"] == {"dtype": "timestamp[ms]", "_type": "Value"}
+
+
+@pytest.fixture(scope="module")
+def file() -> pq.FileMetaData:
+    stream = io.BytesIO()
+    with ParquetFile(stream, dataset.described_schema(), dataset.writer_options()) as written:
+        written.write(dataset.table_of_rows([row()]))
+    return pq.read_metadata(stream)
+
+
+def test_image_bytes_are_plain_and_everything_else_is_compressed(file: pq.FileMetaData) -> None:
+    group = file.row_group(0)
+    columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
+    plain = columns.pop("images.list.element.bytes")
+    assert plain.compression == "UNCOMPRESSED"
+    assert "RLE_DICTIONARY" not in plain.encodings
+    assert {column.compression for column in columns.values()} == {"ZSTD"}
+    assert all(column.has_offset_index for column in columns.values())
+
+
+def test_the_card_names_the_files_and_the_numbers() -> None:
+    card = dataset.CARD.format(documents=1234, images=56)
+    assert card.startswith("---\nconfigs:\n")
+    assert "data/train-*.parquet" in card
+    assert "1,234 web documents with 56 images" in card
