@@ -59,7 +59,7 @@ class Picture(msgspec.Struct, frozen=True):
 
     def saved_as(self, extension: str) -> str:
         """The file of the same picture in another format."""
-        return self.file.rpartition(".")[0] + "." + extension
+        return SIZE.sub(rf"-\1x\2.{extension}", self.file)
 
 
 class Block(msgspec.Struct, frozen=True):
