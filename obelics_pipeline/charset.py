@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import threading
 from functools import cache, lru_cache
 from typing import Final
 
@@ -28,6 +29,9 @@ MIN_EVIDENCE: Final = 12
 
 MIN_CONFIDENCE: Final = 0.5
 """Below it, and for encodings that the web never used, the guess is the same."""
+
+MAX_REPAIRS: Final = 10_000
+"""Characters that are looked up one by one because a codec lacks them; with more the page is no text."""
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le"))
 _NOT_ASCII_COMPATIBLE = frozenset({"utf-16be", "utf-16le", "iso-2022-jp"})
@@ -123,13 +127,24 @@ _CODECS = {
     "x-mac-cyrillic": "mac-cyrillic",
 }
 _MULTI_BYTE = _NOT_ASCII_COMPATIBLE | {"gbk", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr"}
+_EXTENDED = frozenset({"gbk", "gb18030", "euc-jp"})
 _CORRECTIONS = {"koi8-u": {0xAE: "ў", 0xBE: "Ў"}, "windows-1255": {0xCA: "\u05ba"}}
 
 
 def _decode(body: bytes, encoding: str) -> str:
     if encoding in _MULTI_BYTE:
-        return body.decode(_CODECS.get(encoding, encoding), _LENIENT)
+        text = body.decode(_CODECS.get(encoding, encoding), "replace")
+        return _repair(body, encoding, text) if encoding in _EXTENDED and "\ufffd" in text else text
     return codecs.charmap_decode(body, "strict", _table(encoding))[0]
+
+
+def _repair(body: bytes, encoding: str, text: str) -> str:
+    """The text again with what browsers read and Python's codecs do not; as it was if too much is missing."""
+    _repairs.left = MAX_REPAIRS
+    try:
+        return body.decode(_CODECS.get(encoding, encoding), _LENIENT)
+    except UnicodeDecodeError:
+        return text
 
 
 @cache
@@ -149,8 +164,9 @@ def _character(byte: int, encoding: str) -> str:
 
 
 def _lenient(error: UnicodeError) -> tuple[str, int]:
-    """Read what browsers read and Python's codecs do not; anything else becomes U+FFFD."""
-    if not isinstance(error, UnicodeDecodeError):
+    """A character that the codec lacks, or U+FFFD."""
+    _repairs.left -= 1
+    if not isinstance(error, UnicodeDecodeError) or _repairs.left < 0:
         raise error
     lead, trail = (*error.object[error.start : error.start + 2], 0)[:2]
     if error.encoding == "gb18030" and lead == 0x80:
@@ -167,6 +183,7 @@ def _vendor_kanji(row: int, cell: int) -> str:
     return bytes((lead, trail)).decode("cp932", "replace")
 
 
+_repairs = threading.local()
 _LENIENT = "obelics_pipeline.charset"
 codecs.register_error(_LENIENT, _lenient)
 
@@ -174,7 +191,7 @@ codecs.register_error(_LENIENT, _lenient)
 # --- The prescan of the HTML standard (13.2.3.2)
 
 _SPACE = rb"[\t\n\f\r ]"
-_TAG = re.compile(rb"<!--|<meta(?=[\t\n\f\r />])|</?[a-z][^\t\n\f\r />]*|<[!/?][^>]*>", re.IGNORECASE)
+_TAG = re.compile(rb"<!--|<meta(?=[\t\n\f\r />])|</?[a-z][^\t\n\f\r />]*|<[!/?][^>]*", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
     rb"[\t\n\f\r /]*([^\t\n\f\r />][^\t\n\f\r />=]*)%b*"
     rb"""(?:=%b*(?:"([^"]*)"|'([^']*)'|(?!["'])([^\t\n\f\r >]*)))?""" % (_SPACE, _SPACE)

@@ -21,6 +21,12 @@ MAX_CODINGS: Final = 4
 ZSTD_WINDOW: Final = 8 << 20
 """Bytes of memory a zstd body may ask for: what RFC 9659 allows on the web."""
 
+MAX_MEMBERS: Final = 1000
+"""How many gzip members of a body are read; a server sends one, a log file dozens."""
+
+MAX_CHUNKS: Final = 200_000
+"""How many chunks of a body are read; of one byte each they would take seconds."""
+
 _PIECE = 1 << 16
 _CHUNK_SIZE = re.compile(rb"[\t ]*([0-9A-Fa-f]{1,12})[\t ]*(?:;[^\n]*)?\r?\n")
 
@@ -57,7 +63,7 @@ def _dechunk(data: bytes, limit: int) -> bytes | None:
     if match is None:
         return None
     parts: list[bytes] = []
-    while match and int(match[1], 16) and limit > 0:
+    while match and int(match[1], 16) and limit > 0 and len(parts) < MAX_CHUNKS:
         end = match.end() + int(match[1], 16)
         parts.append(data[match.end() : min(end, match.end() + limit)])
         limit -= len(parts[-1])
@@ -78,6 +84,7 @@ def _undeflate(data: bytes, limit: int) -> bytes | None:
 
 def _inflate(data: bytes, limit: int, wbits: int) -> bytes | None:
     body = bytearray()
+    members = 0
     decoder = zlib.decompressobj(wbits)
     rest = memoryview(data)
     try:
@@ -86,7 +93,8 @@ def _inflate(data: bytes, limit: int, wbits: int) -> bytes | None:
             left = len(decoder.unconsumed_tail) + len(decoder.unused_data)
             rest = rest[min(_PIECE, len(rest)) - left :]
             if decoder.eof:
-                if wbits != 31:
+                members += 1
+                if wbits != 31 or members == MAX_MEMBERS:
                     break
                 decoder = zlib.decompressobj(wbits)
     except zlib.error:

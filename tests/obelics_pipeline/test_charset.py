@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -192,6 +193,22 @@ def test_detection(text: str, codec: str, encoding: str, content_type: str | Non
 def test_detection_looks_past_markup() -> None:
     page = "<script>var x;</script>" * 5000 + GERMAN * 5
     assert to_utf8(page.encode("latin-1"), None) == (page.encode(), "windows-1252")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"\xff" * 4_000_000, id="nothing valid"),
+        pytest.param(b"\xfe\xa1" * 2_000_000, id="rows that do not exist"),
+        pytest.param(b"<!" * 40_000 + b"\xe9" * 1_000_000, id="declarations without end"),
+        pytest.param(b"<meta " * 20_000 + b"\xe9" * 1_000_000, id="tags without end"),
+    ],
+)
+@pytest.mark.parametrize("label", ["utf-8", "gbk", "euc-jp", "iso-2022-jp", "utf-16", "none"])
+def test_hostile_pages_take_no_time(body: bytes, label: str) -> None:
+    began = time.perf_counter()
+    to_utf8(body, f"text/html; charset={label}")
+    assert time.perf_counter() - began < 2
 
 
 def test_utf8_is_not_copied() -> None:
