@@ -17,6 +17,7 @@ from beam_jobs.config import Config, load
 from beam_jobs.runner import BeamOptions
 from beam_jobs.stages import LAYOUTS, Session
 from obelics_pipeline.errors import InputError, Misconfigured, ObelicsError
+from obelics_pipeline.manifest import InputEntry
 
 STAGES: Final = {
     "build": "run all stages; what is complete is skipped",
@@ -171,7 +172,8 @@ def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
 def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -> Session:
     """What is asked for, with everything checked that can be checked before a job runs."""
-    archives, source = (), options.output
+    archives: tuple[InputEntry, ...] = ()
+    source = options.output
     if options.command in ("build", "extract"):
         archives = inputs.find_archives(options.input)
     else:

@@ -5,6 +5,7 @@ Beam is imported when a remote path is first touched, so that a mistake in the c
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
@@ -110,9 +111,11 @@ def remove(paths: Iterable[str]) -> None:
 
 
 def remove_tree(folder: str) -> None:
-    """Remove ``folder``, which is one of ours, with all it holds."""
+    """Remove ``folder``, which is one of ours, with all it holds, and the one above if that is then empty."""
     if is_local(folder):
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(folder))
     elif _remote().match([f"{folder}/**"])[0].metadata_list:
         _remote().delete([f"{folder}/"])
 

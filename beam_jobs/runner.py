@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
+import os
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -52,6 +54,7 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
     if name == LOCAL_RUNNER and workers > 1:
         rest = [f"--direct_num_workers={workers}", *rest]
         name = _processes()
+        threading.excepthook = _end_with_the_worker
     pipeline = beam.Pipeline(runner=name, options=PipelineOptions(rest))
     build(pipeline)
     try:
@@ -68,8 +71,20 @@ def _processes() -> Any:
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-    command = f"{shlex.quote(sys.executable)} -m beam_jobs.worker"
+    command = f"exec {shlex.quote(sys.executable)} -m beam_jobs.worker {os.getpid()}"
     return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
+
+
+def _end_with_the_worker(event: threading.ExceptHookArgs) -> None:
+    """End the program when a worker process has died: Beam would wait for it for ever."""
+    if event.thread is None or event.thread.name != "run_worker":
+        threading.__excepthook__(event)
+        return
+    print(
+        "obelics: a worker process died, perhaps for want of memory; run the command again", file=sys.stderr
+    )
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def arguments(options: BeamOptions) -> tuple[str, list[str]]:

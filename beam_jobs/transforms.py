@@ -12,7 +12,7 @@ from beam_jobs.parts import Workspace, run_part
 from obelics_pipeline.accounting import Tally
 
 
-class DoPart(beam.DoFn):
+class DoPart(beam.DoFn):  # type: ignore[misc]
     """Do ``work(part, *task)`` for an element ``(number of the part, *task)``; yields nothing.
 
     What a part wrote is told by its report, not by an element: so it survives the job, on any runner.
@@ -29,7 +29,7 @@ class DoPart(beam.DoFn):
         metrics.count(self._space.stage, report.tally)
 
 
-class GiveToParts(beam.PTransform):
+class GiveToParts(beam.PTransform):  # type: ignore[misc]
     """Group light rows ``(number of a part, row)`` and add each part's path: ``(number, path, rows)``.
 
     Parts without rows come too. The rows of a part are in no order.

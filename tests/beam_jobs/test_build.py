@@ -182,7 +182,7 @@ def test_killed_and_resumed_with_two_workers_gives_the_same_bytes(
         complete = {path: path.stat().st_mtime_ns for path in output.glob("*/_MANIFEST.json")}
     subprocess.run([*command, "--workers", "2"], check=True, timeout=250, stdout=subprocess.DEVNULL)
     assert hashes(output / "dataset") == hashes(built / "dataset")
-    assert not list((output / "_work").rglob("*.*"))
+    assert not (output / "_work").exists()
 
 
 def wait_for_progress(output: Path, process: subprocess.Popen[bytes], reports: int) -> None:

@@ -1,0 +1,97 @@
+"""Worker processes: none outlives its driver, and none dies unnoticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.runner import BeamOptions, arguments, check_options, failure
+from obelics_pipeline.errors import InputError, Misconfigured, RunFailed
+
+
+def workers(driver: int) -> list[int]:
+    """The worker processes that ``driver`` started, also when it is gone."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    lines = (line.split() for line in listed.splitlines())
+    return [int(line[0]) for line in lines if line[-2:] == ["beam_jobs.worker", str(driver)]]
+
+
+def wait(seconds: float, fact: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not fact() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return bool(fact())
+
+
+@pytest.mark.parametrize("victim", ["worker", "driver"])
+def test_a_killed_process_takes_the_others_with_it(
+    victim: str, archive: Path, config_file: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--config", str(config_file)]
+    command += ["--input", str(archive), "--output", str(tmp_path / "out"), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert wait(60, lambda: workers(process.pid))
+    os.kill(workers(process.pid)[0] if victim == "worker" else process.pid, signal.SIGKILL)
+    _, told = process.communicate(timeout=60)
+    if victim == "worker":
+        assert process.returncode == 1
+        assert "obelics: a worker process died" in told
+    assert wait(30, lambda: not workers(process.pid))
+
+
+@pytest.mark.parametrize(
+    ("given", "runner", "rest"),
+    [
+        pytest.param((), "FnApiRunner", ["--no_save_main_session"], id="nothing"),
+        pytest.param(("--runner=DirectRunner",), "FnApiRunner", ["--no_save_main_session"], id="direct"),
+        pytest.param(
+            ("--runner", "SparkRunner", "--spark_version=3"),
+            "SparkRunner",
+            ["--spark_version=3", "--no_save_main_session"],
+            id="another runner",
+        ),
+        pytest.param(
+            ("--save_main_session",), "FnApiRunner", ["--save_main_session"], id="a session asked for"
+        ),
+    ],
+)
+def test_what_beam_is_told(given: tuple[str, ...], runner: str, rest: list[str]) -> None:
+    assert arguments(BeamOptions(given)) == (runner, rest)
+
+
+def test_options_that_only_a_job_server_knows_are_passed_on() -> None:
+    check_options(BeamOptions(("--runner=SparkRunner", "--storage_level=MEMORY_AND_DISK")))
+    with pytest.raises(Misconfigured, match="--storage_level: no such Beam option"):
+        check_options(BeamOptions(("--storage_level=MEMORY_AND_DISK",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        pytest.param(
+            "Traceback:\n  File x\nobelics_pipeline.errors.InputError: an ARC file [while running 'X']\n",
+            InputError,
+            "an ARC file",
+            id="an error of ours keeps its kind",
+        ),
+        pytest.param(
+            "Traceback:\n  File x\nKeyError: 'b'\n",
+            RunFailed,
+            "the job failed: KeyError: 'b'; --debug shows more",
+            id="any other is told by its last line",
+        ),
+        pytest.param(
+            "", RunFailed, "the job failed: ValueError; --debug shows more", id="one that says nothing"
+        ),
+    ],
+)
+def test_a_failed_job_is_told_in_one_line(text: str, kind: type[Exception], message: str) -> None:
+    error = failure(ValueError(text))
+    assert (type(error), str(error)) == (kind, message)
