@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
-from obelics_pipeline.dom.extract import Extraction, extract_document
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from filters.decisions import Decision
 from obelics_pipeline import warc
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document, Node, TextNode
+from obelics_pipeline.dom.extract import Extraction, extract_document
 from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page
 

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import apache_beam as beam
 import msgspec
-from obelics_pipeline.dom.extract import ExtractOptions, extract_document
 
 from beam_jobs import io, stages
 from beam_jobs.config import ExtractSection
@@ -21,6 +20,7 @@ from beam_jobs.transforms import DoPart
 from obelics_pipeline import warc
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document
+from obelics_pipeline.dom.extract import ExtractOptions, extract_document
 from obelics_pipeline.errors import PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.parquet import ZSTD

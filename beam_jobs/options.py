@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from obelics_pipeline.dom.extract import ExtractOptions
-
 from beam_jobs.config import ExtractSection
+from obelics_pipeline.dom.extract import ExtractOptions
 
 
 def extract_options(section: ExtractSection) -> ExtractOptions:

@@ -28,12 +28,12 @@ from statistics import median
 import msgspec
 from _figures import Figure, arguments, report, say
 from fastwarc.warc import ArchiveIterator, WarcRecordType
-from obelics_pipeline.dom.extract import extract_document
-from obelics_pipeline.warc import read_pages
 from selectolax.lexbor import LexborHTMLParser
 
+from obelics_pipeline.dom.extract import extract_document
 from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page
+from obelics_pipeline.warc import read_pages
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("OBELICS_TEST_DATA", ROOT.parent / "shared"))

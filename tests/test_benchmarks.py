@@ -1,0 +1,32 @@
+"""The benchmarks run, on few pages; how fast they find the project is not tested here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+
+def test_extract_measures_every_requirement(test_data: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "extract.py", "--quick", "--json"]
+    environment = {**os.environ, "OBELICS_TEST_DATA": str(test_data)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert run.returncode in {0, 1}, run.stderr
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert {name: figure["required"] for name, figure in figures.items() if figure["required"]} == {
+        "read + charset + extract": "≤ 4",
+        "extract job, start-up excluded": "≤ 6",
+        "gain of a second process": "≥ 1.7",
+        "largest process, 1": "≤ 500",
+        "memory with 4 × the pages, 1": "≤ 1.1",
+        "largest process, 2": "≤ 500",
+        "memory with 4 × the pages, 2": "≤ 1.1",
+    }
+    assert figures["largest process, 2"]["value"] > 20
+    assert figures["floor"]["value"] > 0
+    assert run.returncode == int(any(figure["passed"] is False for figure in figures.values()))
