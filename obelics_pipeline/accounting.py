@@ -15,7 +15,7 @@ from obelics_pipeline.errors import RunFailed
 
 
 class Level(msgspec.Struct):
-    """The counts of one kind of item (``pages``, ``documents``, ``paragraphs``, ``images`` …) in one stage."""
+    """The counts of one kind of item (``pages``, ``documents``, ``images`` …) in one stage."""
 
     entered: int = msgspec.field(default=0, name="in")
     kept: int = 0
@@ -24,14 +24,14 @@ class Level(msgspec.Struct):
     failed: dict[str, int] = {}
 
     def add(self, outcome: str, reason: str, n: int = 1) -> None:
-        """Count ``n`` items that ended as ``outcome`` (``rejected``, ``unavailable`` or ``failed``) for ``reason``."""
+        """Count ``n`` items that were ``rejected``, ``unavailable`` or ``failed`` for ``reason``."""
         counts: dict[str, int] = getattr(self, outcome)
         counts[reason] = counts.get(reason, 0) + n
 
     @property
     def left(self) -> int:
         """Items that no outcome accounts for; anything but 0 is a bug."""
-        lost = sum(map(lambda counts: sum(counts.values()), (self.rejected, self.unavailable, self.failed)))
+        lost = sum(sum(counts.values()) for counts in (self.rejected, self.unavailable, self.failed))
         return self.entered - self.kept - lost
 
 
@@ -45,15 +45,19 @@ class Tally(msgspec.Struct):
     notes: dict[str, int] = {}
 
     def level(self, name: str) -> Level:
+        """The counts of ``name``, all 0 when first asked for."""
         return self.levels.setdefault(name, Level())
 
     def enter(self, level: str, n: int = 1) -> None:
+        """Count items that a stage has to decide on."""
         self.level(level).entered += n
 
     def keep(self, level: str, n: int = 1) -> None:
+        """Count items that go on to the next stage."""
         self.level(level).kept += n
 
     def reject(self, level: str, rule: str, n: int = 1) -> None:
+        """Count items that ``rule`` refused."""
         self.level(level).add("rejected", rule, n)
 
     def miss(self, level: str, status: str, n: int = 1) -> None:
@@ -61,9 +65,11 @@ class Tally(msgspec.Struct):
         self.level(level).add("unavailable", status, n)
 
     def fail(self, level: str, error: str, n: int = 1) -> None:
+        """Count items that could not be processed; ``error`` is a word of a closed set."""
         self.level(level).add("failed", error, n)
 
     def note(self, name: str, n: int = 1) -> None:
+        """Count what is worth knowing and is no outcome."""
         self.notes[name] = self.notes.get(name, 0) + n
 
     def check(self, stage: str) -> None:

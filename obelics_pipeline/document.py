@@ -25,7 +25,8 @@ class ImageNode(msgspec.Struct, frozen=True, tag="image", array_like=True):
     """A place where a reader sees an image.
 
     ``url`` is absolute (WHATWG form); ``src_raw`` is the attribute value it came from; ``candidates`` are
-    the other absolute URLs that the page offers for the same picture, best first. Rendered sizes are CSS pixels.
+    the other absolute URLs that the page offers for the same picture, best first. Rendered sizes are in
+    CSS pixels.
     """
 
     url: str
@@ -71,8 +72,10 @@ class Document(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def images(self) -> tuple[ImageNode, ...]:
+        """The image nodes, in order."""
         return tuple(node for node in self.nodes if isinstance(node, ImageNode))
 
     @property
     def texts(self) -> tuple[TextNode, ...]:
+        """The text nodes, in order."""
         return tuple(node for node in self.nodes if isinstance(node, TextNode))

@@ -8,7 +8,7 @@
     │   └── InputError      an input or output path
     └── RunFailed       the run cannot go on or cannot account for what it did: exit code 1
 
-Rejected and unavailable are values, not errors. ``PageFailed`` concerns one page only: a row of ``failures/``.
+Rejected and unavailable are values, not errors. ``PageFailed`` concerns one page: a row of ``failures/``.
 """
 
 from __future__ import annotations
