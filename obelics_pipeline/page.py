@@ -23,8 +23,8 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """32 hexadecimal digits that name this capture: of its WARC record, or of its URL and time."""
-        key = self.source.warc_record_id or f"{self.url} {self.source.timestamp}"
+        """32 hexadecimal digits that name this capture: of its WARC record, URL and time (record ids do repeat)."""
+        key = f"{self.source.warc_record_id or ''} {self.url} {self.source.timestamp}"
         return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
     def header(self, name: str) -> str | None:

@@ -1,0 +1,126 @@
+"""Main content: which blocks of a page it was made for, and which are its furniture.
+
+A block's score is the sum of the weights of its features (a logistic regression over yes-or-no features, so that
+every decision can be read off as named contributions). ``weights.json`` is fitted by
+``scripts/fit-content`` on pages with ground truth; see docs/extraction.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+
+from obelics_pipeline.dom.features import AROUND, PLACE, SETTING, SHAPE, View, shape
+from obelics_pipeline.dom.pictures import SOURCE, STATE, Gallery, source
+from obelics_pipeline.dom.tree import Block, Tree
+
+SURE: Final = 0.0
+"""Score (log-odds) from which a text is content."""
+
+DOUBTFUL: Final = -1.4
+"""Score from which a text is taken on a page that has too little sure content."""
+
+ENOUGH: Final = 600
+"""Effective length of sure content below which the bar is lowered, step by step, down to ``DOUBTFUL``."""
+
+ENOUGH_SHARE: Final = 0.1
+"""The same as a share of all text of the page."""
+
+STEP: Final = 0.2
+
+IMAGE: Final = -0.2
+"""Score from which an image is content."""
+
+_MEMO_SIZE: Final = 200_000
+
+
+class Weights(dict[int, float]):
+    """The sum of the weights of a mask's bits; remembers masks, for they repeat."""
+
+    def __init__(self, weights: dict[str, float], names: Sequence[str]) -> None:
+        self.of_bit = [weights.get(name, 0.0) for name in names]
+
+    def __missing__(self, mask: int) -> float:
+        total, rest, bit = 0.0, mask, 0
+        while rest:
+            if rest & 1:
+                total += self.of_bit[bit]
+            rest >>= 1
+            bit += 1
+        if len(self) >= _MEMO_SIZE:
+            self.clear()
+        self[mask] = total
+        return total
+
+
+class Model:
+    """The weights of all features of texts and of images."""
+
+    def __init__(self, weights: dict[str, dict[str, float]]) -> None:
+        text, image = weights["text"], weights["image"]
+        self.text_bias, self.image_bias = text["bias"], image["bias"]
+        self.shape, self.setting = Weights(text, SHAPE), Weights(text, SETTING)
+        self.around, self.place = Weights(text, AROUND), Weights(text, PLACE)
+        self.source, self.image_setting = Weights(image, SOURCE), Weights(image, SETTING)
+        self.state = Weights(image, STATE)
+
+
+MODEL: Final = Model(json.loads(files("obelics_pipeline.dom").joinpath("weights.json").read_text()))
+
+
+def text_scores(view: View, model: Model = MODEL) -> list[float]:
+    """The score of every text of a page."""
+    settings = {box: model.setting[view.setting(box)] for box in {block.box for block in view.texts}}
+    shapes, bias = model.shape, model.text_bias
+    return [
+        bias + shapes[shape(block, length, share)] + settings[block.box] + model.around[around] + model.place[place]
+        for block, length, share, around, place in zip(
+            view.texts, view.lengths, view.shares, view.around(), view.places(), strict=True
+        )
+    ]
+
+
+def keep_texts(view: View, scores: Sequence[float]) -> list[bool]:
+    """Which texts are content: those above the bar, and no heading without something under it."""
+    lengths = view.lengths
+    needed = max(ENOUGH, ENOUGH_SHARE * sum(lengths))
+    bar = SURE
+    while bar > DOUBTFUL and sum(n for n, score in zip(lengths, scores, strict=True) if score > bar) < needed:
+        bar -= STEP
+    kept = [score > bar for score in scores]
+    below = False
+    for i in range(len(kept) - 1, -1, -1):
+        if view.texts[i].kind == "heading" and not below:
+            kept[i] = False
+        below = kept[i]
+    return kept
+
+
+def image_scores(gallery: Gallery, model: Model = MODEL) -> list[float]:
+    """The score of every image of a page, given which texts are kept."""
+    scores = []
+    view = gallery.view
+    for number, block in gallery.blocks:
+        image = block.image
+        if image is None:
+            continue
+        bits = source(block, image)
+        state = gallery.states(number, view.rank[number], block, image, bits)
+        scores.append(
+            model.image_bias + model.source[bits] + model.image_setting[view.setting(block.box)] + model.state[state]
+        )
+    return scores
+
+
+def main_content(tree: Tree) -> list[Block]:
+    """The blocks of a page that are its main content, in order."""
+    if not tree.blocks:
+        return []
+    view = View(tree)
+    texts = keep_texts(view, text_scores(view))
+    gallery = Gallery(view, texts)
+    images = iter(score > IMAGE for score in image_scores(gallery))
+    kept = iter(texts)
+    return [block for block in tree.blocks if next(images if block.image is not None else kept)]

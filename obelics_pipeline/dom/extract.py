@@ -1,0 +1,109 @@
+"""From a captured page to a document: charset, one parse, one walk, main content, nodes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from selectolax.lexbor import LexborHTMLParser
+
+from obelics_pipeline import consent
+from obelics_pipeline.charset import to_utf8
+from obelics_pipeline.document import Document
+from obelics_pipeline.dom.content import main_content
+from obelics_pipeline.dom.images import ImageFinder
+from obelics_pipeline.dom.nodes import nodes_of
+from obelics_pipeline.dom.tree import Tree
+from obelics_pipeline.dom.walk import Walker
+from obelics_pipeline.errors import PageFailed
+from obelics_pipeline.page import Page
+from obelics_pipeline.url import host_of, registrable_domain, resolve
+
+MAX_TITLE: Final = 1000
+
+
+class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How pages become documents.
+
+    ``main_content`` keeps what a page was made for; without it the whole page is kept, as the original OBELICS
+    does. A page is cut at ``max_page_bytes`` bytes and at ``max_nodes`` elements: that much is kept, and noted.
+    """
+
+    main_content: bool = True
+    max_page_bytes: int = 10_485_760
+    max_nodes: int = 200_000
+
+    def __post_init__(self) -> None:
+        for name in ("max_page_bytes", "max_nodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+
+
+class Extraction(msgspec.Struct, frozen=True):
+    """What a page gave: its document, what is worth noting, the charset used, and the tree it came from."""
+
+    document: Document
+    notes: tuple[str, ...]
+    charset: str
+    tree: Tree
+
+
+class Head(msgspec.Struct):
+    """What the ``head`` of a page says of it."""
+
+    title: str | None = None
+    base: str | None = None
+    meta: list[tuple[str, str]] = []
+
+
+def extract_document(page: Page, options: ExtractOptions = ExtractOptions()) -> Extraction:
+    """The document of a page; one without nodes if it shows nothing.
+
+    Raises:
+        PageFailed: the parser refuses the page (``not_parsed``).
+    """
+    body = page.body
+    notes = []
+    if len(body) > options.max_page_bytes:
+        body = body[: options.max_page_bytes]
+        notes.append("page_cut_at_bytes")
+    html, charset = to_utf8(body, page.header("content-type"))
+    try:
+        parser = LexborHTMLParser(html)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise PageFailed("not_parsed", f"{type(error).__name__}: {error}") from error
+    head = read_head(parser)
+    base = resolve(head.base, page.url) if head.base else None
+    tree = Walker(ImageFinder(base or page.url), options.max_nodes).walk(parser.root)
+    kept = main_content(tree) if options.main_content else tree.blocks
+    host = host_of(page.url)
+    document = Document(
+        id=page.id,
+        url=page.url,
+        host=host,
+        domain=registrable_domain(host),
+        nodes=nodes_of(kept, tree.blocks),
+        source=page.source,
+        title=head.title,
+        consent=consent.signals(page.headers, head.meta),
+    )
+    return Extraction(document, (*notes, *tree.notes), charset, tree)
+
+
+def read_head(parser: LexborHTMLParser) -> Head:
+    """Title, base and named ``meta`` elements of a page."""
+    head = Head()
+    if parser.head is None:
+        return head
+    for element in parser.head.iter():
+        tag = element.tag
+        if tag == "meta":
+            attributes = element.attributes
+            name = attributes.get("name") or attributes.get("http-equiv")
+            if name:
+                head.meta.append((name.strip().lower(), attributes.get("content") or ""))
+        elif tag == "title" and head.title is None:
+            head.title = " ".join(element.text_lexbor().split())[:MAX_TITLE] or None
+        elif tag == "base" and head.base is None:
+            head.base = element.attributes.get("href")
+    return head

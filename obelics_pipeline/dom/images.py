@@ -1,0 +1,174 @@
+"""Which picture an element shows: sources, candidate lists, placeholders and fallbacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from obelics_pipeline.document import ImageNode
+from obelics_pipeline.url import resolve
+
+LAZY_SOURCES: Final = (
+    "data-src data-original data-lazy-src data-orig-file data-large-file data-full-src data-hi-res-src "
+    "data-original-src data-lazy data-url data-image data-img-src data-actualsrc data-echo data-lazyload "
+    "data-srcurl data-delayed-url data-gt-lazy-src data-cfsrc data-pin-media data-img data-raw-src "
+    "data-runner-src data-lateloadsrc data-lateload-src data-src-fg data-scroll-image src2 data-fallback-src "
+    "data-medium-file data-native-src data-default-src data-ll-src data-flickity-lazyload data-bg-src file zoomfile"
+).split()
+"""Attributes in which scripts for lazy loading keep the real source, best first; collected from real pages."""
+
+LAZY_SRCSETS: Final = ("data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
+
+PIXELS: Final = 2
+"""A picture declared this small in both directions counts visits; nobody sees it."""
+
+MAX_CANDIDATES: Final = 8
+"""More addresses than this of one picture are not kept."""
+
+_PLACEHOLDER = re.compile(
+    r"^(?:data|about|javascript|blob):|(?:blank|spacer|placeholder|gr[ea]y|pixel|transparent|lazy|loading|1x1|empty|"
+    r"fallback)[^/]*\.(?:gif|png|svg|jpe?g)",
+    re.IGNORECASE,
+)
+_NO_URL = re.compile(r"[\d.]+[wxh]")
+_PIXEL_SIZE = re.compile(r"\s*(\d{1,5})(?:\.\d*)?\s*(?:px)?\s*$", re.IGNORECASE)
+_SPACES = " \t\n\f\r"
+_PICTURE_FILE = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
+
+Attributes = Mapping[str, str | None]
+
+
+def parse_srcset(value: str) -> list[tuple[str, float]]:
+    """The URLs of a ``srcset`` with their width in pixels or their density (1 where none is given).
+
+    Candidates are told apart as the HTML standard says (§4.8.4.2.3, "parse a srcset attribute"): commas and
+    parentheses may stand inside. A descriptor where a URL should be is passed over.
+    """
+    candidates = []
+    position, end = 0, len(value)
+    while position < end:
+        while position < end and value[position] in _SPACES + ",":
+            position += 1
+        start = position
+        while position < end and value[position] not in _SPACES:
+            position += 1
+        url = value[start:position]
+        size = 1.0
+        if url.endswith(","):
+            url = url.rstrip(",")
+        elif not _NO_URL.fullmatch(url):
+            start, position = position, _descriptors_end(value, position)
+            size = _descriptor_size(value[start:position])
+        if url and not _NO_URL.fullmatch(url):
+            candidates.append((url, size))
+    return candidates
+
+
+def _descriptors_end(value: str, position: int) -> int:
+    """Where the descriptors that begin at ``position`` end: at a comma outside parentheses."""
+    depth = 0
+    for at in range(position, len(value)):
+        character = value[at]
+        if character == "," and not depth:
+            return at
+        depth += (character == "(") - (character == ")" and depth > 0)
+    return len(value)
+
+
+def _descriptor_size(descriptors: str) -> float:
+    for descriptor in descriptors.split():
+        if descriptor[-1] in "wx" and descriptor[:-1].replace(".", "", 1).isdecimal():
+            return float(descriptor[:-1])
+    return 1.0
+
+
+def rendered_size(value: str | None) -> int | None:
+    """A ``width`` or ``height`` attribute in CSS pixels; None where it is absent or relative."""
+    match = _PIXEL_SIZE.match(value) if value else None
+    return int(match.group(1)) if match else None
+
+
+def same_picture(one: ImageNode, other: ImageNode) -> bool:
+    """Whether two URLs differ in their query alone and name a picture file: one picture in two qualities."""
+    first, second = one.url.partition("?"), other.url.partition("?")
+    return first[0] == second[0] and (first[2] != second[2]) and first[0].lower().endswith(_PICTURE_FILE)
+
+
+class ImageFinder:
+    """Chooses the sources of images on one page; ``base`` is the URL that references are relative to."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self._sources: list[tuple[str, float]] = []
+        self._pictures = 0
+
+    def open_picture(self) -> None:
+        """A ``picture`` begins: its ``source`` elements belong to the ``img`` in it."""
+        self._pictures += 1
+        self._sources.clear()
+
+    def add_source(self, attributes: Attributes) -> None:
+        """Take in a ``source`` element."""
+        value = attributes.get("srcset") or attributes.get("data-srcset") or attributes.get("data-src")
+        if self._pictures and value and not value.startswith("data:"):
+            self._sources.extend(parse_srcset(value))
+
+    def close_picture(self) -> None:
+        """A ``picture`` ends."""
+        self._pictures = max(0, self._pictures - 1)
+        self._sources.clear()
+
+    def find(self, attributes: Attributes) -> ImageNode | None:
+        """The image that an ``img`` element shows; None if it shows nothing that has an address.
+
+        The plain source comes first, because it is the picture for every reader; a placeholder gives way to the
+        attribute that a script would read. Other sizes and formats are kept as candidates, largest first.
+        """
+        get = attributes.get
+        width, height = rendered_size(get("width")), rendered_size(get("height"))
+        if width is not None and height is not None and max(width, height) <= PIXELS:
+            return None
+        offered = self._offered(attributes)
+        source = _source(attributes) or (offered[0] if offered else "") or _last_resort(get("src"))
+        url = resolve(source, self.base) if source else None
+        if url is None:
+            return None
+        others = [resolve(candidate, self.base) for candidate in offered[:MAX_CANDIDATES]]
+        candidates = dict.fromkeys(other for other in others if other and other != url)
+        return ImageNode(
+            url, source, get("alt") or None, get("title") or None, None, width, height, tuple(candidates)
+        )
+
+    def _offered(self, attributes: Attributes) -> list[str]:
+        """Every address in candidate lists, largest first."""
+        sets = list(self._sources)
+        for name in ("srcset", *LAZY_SRCSETS):
+            value = attributes.get(name)
+            if value:
+                sets.extend(parse_srcset(value))
+        if not sets:
+            return []
+        return [url for url, _ in sorted(sets, key=lambda item: -item[1]) if not _PLACEHOLDER.search(url)]
+
+
+def _source(attributes: Attributes) -> str:
+    """The source of an ``img``: its ``src`` unless that is a placeholder or a script would replace it."""
+    src = (attributes.get("src") or "").strip()
+    shown = bool(src) and not _PLACEHOLDER.search(src)
+    if len(attributes) > 1:
+        for name in LAZY_SOURCES[:3] if shown else LAZY_SOURCES:
+            value = attributes.get(name)
+            if value and _is_address(value, strict=shown):
+                return value.strip()
+    return src if shown else ""
+
+
+def _is_address(value: str, *, strict: bool) -> bool:
+    if len(value) > 2000 or value.startswith("{") or _PLACEHOLDER.search(value):
+        return False
+    return "." in value or not strict
+
+
+def _last_resort(src: str | None) -> str:
+    return "" if src is None or src.strip().startswith(("data:", "about:", "#")) else src.strip()

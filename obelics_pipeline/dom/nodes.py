@@ -1,0 +1,151 @@
+"""From blocks to the nodes of a document: list items and table cells come together, captions find their images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from obelics_pipeline.document import ImageNode, Node, TextNode
+from obelics_pipeline.dom.rules import NAMES
+from obelics_pipeline.dom.tree import Block, Box
+
+LONG_CELL: Final = 300
+"""A table with a cell of more characters than this is laid out, not filled in."""
+
+_CAPTION = 1 << list(NAMES).index("caption")
+_LISTS = ("ul", "ol", "dl", "menu", "dir")
+_MAX_CAPTION: Final = 1000
+
+
+def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block]) -> tuple[Node, ...]:
+    """The nodes that the kept blocks of a page make, in order; captions are looked for among all its blocks."""
+    captions = _captions(all_blocks)
+    layouts = _layout_tables(all_blocks)
+    nodes: list[Node] = []
+    for key, group in groupby(kept, lambda block: _gathers(block, layouts)):
+        blocks = list(group)
+        if key is None:
+            nodes.extend(_single(block, captions) for block in blocks)
+        elif blocks[0].kind == "list":
+            nodes.append(TextNode("list", "\n".join(_items(blocks)), key.path))
+        else:
+            nodes.append(TextNode("table", "\n".join(_rows(blocks)), key.path))
+    return tuple(nodes)
+
+
+def _gathers(block: Block, layouts: set[Box]) -> Box | None:
+    """The list or table that a block is one piece of; None for a block that is a node of its own."""
+    if block.kind == "list":
+        return _outermost_list(block.box)
+    if block.kind == "table":
+        table = block.box.ancestor("table")
+        return None if table in layouts else table
+    return None
+
+
+def _outermost_list(box: Box) -> Box | None:
+    outermost = None
+    current: Box | None = box
+    while current is not None and current.tag not in ("td", "th", "blockquote"):
+        if current.tag in _LISTS:
+            outermost = current
+        current = current.parent
+    return outermost
+
+
+def _layout_tables(blocks: Sequence[Block]) -> set[Box]:
+    """Tables that only arrange a page: with long cells, several blocks in a cell, or a single cell."""
+    cells: dict[Box, dict[Box, int]] = {}
+    layouts: set[Box] = set()
+    for block in blocks:
+        cell = block.box.ancestor("td", "th") if block.box.within else None
+        table = cell.ancestor("table") if cell is not None else None
+        if cell is None or table is None or table in layouts:
+            continue
+        counts = cells.setdefault(table, {})
+        counts[cell] = counts.get(cell, 0) + 1
+        if counts[cell] > 2 or len(block.text) > LONG_CELL or cell.ancestor("table") is not block.box.ancestor("table"):
+            layouts.add(table)
+    layouts.update(table for table, counts in cells.items() if len(counts) < 2)
+    return layouts
+
+
+def _single(block: Block, captions: dict[int, str]) -> Node:
+    if block.image is not None:
+        return msgspec.structs.replace(
+            block.image, caption=captions.get(id(block)), dom_path=f"{block.box.path}/img"
+        )
+    kind = "paragraph" if block.kind in ("list", "table") else block.kind
+    return TextNode(kind, block.text, block.box.path)
+
+
+def _items(blocks: Sequence[Block]) -> Iterator[str]:
+    """The lines of a list as Markdown writes them."""
+    seen: Box | None = None
+    numbers: dict[Box, int] = {}
+    for block in blocks:
+        item = block.box.ancestor("li", "dt", "dd")
+        parent = item.parent if item is not None else None
+        depth = _depth(parent)
+        text = block.text.replace("\n", "\n" + "  " * (depth + 1))
+        if item is None or parent is None or item is seen:
+            yield "  " * (depth + 1) + text
+        elif item.tag == "li":
+            numbers[parent] = numbers.get(parent, 0) + 1
+            marker = f"{numbers[parent]}." if parent.tag == "ol" else "-"
+            yield f"{'  ' * depth}{marker} {text}"
+        else:
+            yield ("" if item.tag == "dt" else "  ") + text
+        seen = item
+
+
+def _depth(box: Box | None) -> int:
+    """How many lists there are around a list."""
+    depth = -1
+    while box is not None:
+        depth += box.tag in _LISTS
+        box = box.parent
+    return max(depth, 0)
+
+
+def _rows(blocks: Sequence[Block]) -> Iterator[str]:
+    """The rows of a table, cells set apart by bars."""
+    for _, row in groupby(blocks, lambda block: block.box.ancestor("tr")):
+        yield " | ".join(block.text.replace("\n", " ") for block in row)
+
+
+def _captions(blocks: Sequence[Block]) -> dict[int, str]:
+    """The caption of each image block that has one, by the identity of the block."""
+    captions: dict[int, str] = {}
+    figures: dict[Box, str] = {}
+    for block in blocks:
+        if block.kind == "caption":
+            figure = block.box.ancestor("figure")
+            if figure is not None:
+                figures.setdefault(figure, block.text)
+    for number, block in enumerate(blocks):
+        if block.image is None:
+            continue
+        figure = block.box.ancestor("figure")
+        caption = figures.get(figure) if figure is not None else None
+        caption = caption or _caption_behind(blocks, number)
+        if caption is not None and len(caption) <= _MAX_CAPTION:
+            captions[id(block)] = caption
+    return captions
+
+
+def _caption_behind(blocks: Sequence[Block], number: int) -> str | None:
+    """The text right behind an image if its author calls it a caption."""
+    if number + 1 == len(blocks):
+        return None
+    block = blocks[number + 1]
+    called = block.kind == "caption" or block.box.names & _CAPTION
+    return block.text if called and block.image is None else None
+
+
+def images_of(nodes: Sequence[Node]) -> list[ImageNode]:
+    """The images among nodes."""
+    return [node for node in nodes if isinstance(node, ImageNode)]

@@ -1,0 +1,241 @@
+"""One pass over the tree of a page, with an explicit stack: from elements to boxes and blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from selectolax.lexbor import LexborNode
+
+from obelics_pipeline.document import ImageNode
+from obelics_pipeline.dom.images import ImageFinder, same_picture
+from obelics_pipeline.dom.rules import BLOCKS, IMAGES, LABELS, SKIPPED, TAG_BITS
+from obelics_pipeline.dom.tree import Block, Box, Tree
+
+MAX_DEPTH: Final = 300
+"""Block-level elements nested deeper than this open no box of their own; browsers stop at 512 elements."""
+
+NOSCRIPT_TEXT: Final = 500
+"""A ``noscript`` with more characters than this holds the page itself (Discourse), not a request for JavaScript."""
+
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
+# React streams parts of a page as hidden elements with such ids, and a script moves them into place.
+_STREAMED = re.compile(r"S:[0-9a-f]+$")
+
+# What an element asks for when it opens, or when it closes.
+_PASS_OVER, _ENTER, _BLOCK, _LINK, _PICTURE = -1, 0, 1, 2, 3
+
+
+class Walker:
+    """Walks a page once and keeps what a reader would see, in the order of reading."""
+
+    def __init__(self, images: ImageFinder, max_nodes: int) -> None:
+        self.images = images
+        self.max_nodes = max_nodes
+        self.box = Box("html", "", None, 1, 0)
+        self.tree = Tree(self.box)
+        self.depth = 0
+        self.parts: list[str] = []
+        self.lines: list[str] = []
+        self.links = 0
+        self.in_links = 0
+
+    def walk(self, root: LexborNode) -> Tree:
+        """The boxes and blocks under ``root``; stops, with a note, after ``max_nodes`` elements."""
+        stack: list[tuple[LexborNode, int, int]] = []
+        parts = self.parts
+        node = root.first_child
+        index = 0
+        left = self.max_nodes
+        while True:
+            while node is None:
+                if not stack:
+                    return self.finish()
+                closed, action, index = stack.pop()
+                if action:
+                    self.close(action)
+                node = closed.next
+            text = node.text_content
+            if text is not None:
+                parts.append(text)
+                if self.in_links:
+                    self.links += len(text)
+                node = node.next
+                continue
+            index += 1
+            action = self.open(node, index)
+            if action >= 0:
+                stack.append((node, action, index))
+                index = 0
+                node = node.first_child
+                left -= 1
+                if left <= 0:
+                    self.tree.notes.append("page_cut_at_nodes")
+                    while stack:
+                        self.close(stack.pop()[1])
+                    return self.finish()
+            else:
+                node = node.next
+
+    def finish(self) -> Tree:
+        self.flush()
+        root = self.tree.root
+        root.end = len(self.tree.blocks)
+        self.tree.boxes.append(root)
+        return self.tree
+
+    def open(self, node: LexborNode, index: int) -> int:
+        """Take an element in; what to do when it closes, or ``_PASS_OVER`` its content."""
+        tag = node.tag
+        if tag in BLOCKS:
+            return self.open_block(node, tag, index)
+        if tag == "a":
+            self.in_links += 1
+            return _LINK
+        if tag == "br":
+            self.lines.append("".join(self.parts))
+            self.parts.clear()
+            return _PASS_OVER
+        if tag is None or tag in SKIPPED or tag[0] == "-":
+            return _PASS_OVER
+        if tag in IMAGES:
+            self.add_image(node)
+            return _PASS_OVER
+        handler = _HANDLERS.get(tag)
+        if handler is not None:
+            return handler(self, node, index)
+        attributes = node.attributes
+        return _PASS_OVER if attributes and is_hidden(attributes) else _ENTER
+
+    def open_block(self, node: LexborNode, tag: str, index: int) -> int:
+        attributes = node.attributes
+        if attributes and is_hidden(attributes):
+            return _PASS_OVER
+        if self.parts or self.lines:
+            self.flush()
+        if self.depth >= MAX_DEPTH:
+            return _ENTER
+        self.depth += 1
+        parent = self.box
+        kind = BLOCKS[tag] or ("" if tag == "p" and parent.kind == "table" else parent.kind)
+        box = self.box = Box(tag, kind, parent, index, len(self.tree.blocks))
+        if tag != "body":
+            if attributes:
+                get = attributes.get
+                box.label = f"{get('class') or ''} {get('id') or ''} {get('role') or ''} {get('itemprop') or ''}"
+                box.names = LABELS[box.label]
+            box.within = parent.within | box.names | TAG_BITS.get(tag, 0)
+        return _BLOCK
+
+    def close(self, action: int) -> None:
+        if action == _BLOCK:
+            if self.parts or self.lines:
+                self.flush()
+            box = self.box
+            self.depth -= 1
+            box.end = len(self.tree.blocks)
+            if box.end > box.start:
+                self.tree.boxes.append(box)
+            self.box = box.parent or box
+        elif action == _LINK:
+            self.in_links -= 1
+        elif action == _PICTURE:
+            self.images.close_picture()
+
+    def flush(self) -> None:
+        """End the block of text that is being collected."""
+        parts = self.parts
+        if self.lines:
+            self.lines.append("".join(parts))
+            text = "\n".join([" ".join(line.split()) for line in self.lines]).strip()
+            self.lines.clear()
+        else:
+            text = " ".join("".join(parts).split())
+        parts.clear()
+        if text:
+            box = self.box
+            self.tree.blocks.append(Block(box.kind or "paragraph", text, self.links, box))
+        self.links = 0
+
+    def has_text(self) -> bool:
+        """Whether text has been read since the last block."""
+        return any(not part.isspace() for part in self.parts) or any(map(str.strip, self.lines))
+
+    def add_image(self, node: LexborNode) -> None:
+        attributes = node.attributes
+        image = self.images.find(attributes)
+        if image is None:
+            return
+        last = self.last_image()
+        if last is not None and last.image is not None and same_picture(last.image, image):
+            if last.label == "noscript" or last.box is self.box:
+                self.tree.blocks.pop()  # a blurred preview, or the fallback of this very image
+        self.flush()
+        label = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
+        self.tree.blocks.append(Block("image", "", int(self.in_links > 0), self.box, image, label))
+
+    def last_image(self) -> Block | None:
+        """The block before, if it is an image and no text came since."""
+        blocks = self.tree.blocks
+        return blocks[-1] if blocks and blocks[-1].image is not None and not self.has_text() else None
+
+    def add_noscript(self, node: LexborNode, index: int) -> int:
+        text = node.text_lexbor()
+        if len(text) > NOSCRIPT_TEXT and "<" not in text:
+            return _ENTER
+        if self.last_image() is not None:
+            return _PASS_OVER  # the same picture for browsers without scripts
+        for img in node.css("img"):
+            image = self.images.find(img.attributes)
+            if image is not None:
+                self.flush()
+                self.tree.blocks.append(Block("image", "", int(self.in_links > 0), self.box, image, "noscript"))
+        return _PASS_OVER
+
+    def open_picture(self, node: LexborNode, index: int) -> int:
+        self.images.open_picture()
+        return _PICTURE
+
+    def add_source(self, node: LexborNode, index: int) -> int:
+        self.images.add_source(node.attributes)
+        return _PASS_OVER
+
+    def add_code(self, node: LexborNode, index: int) -> int:
+        self.flush()
+        text = node.text_lexbor().strip("\n").rstrip()
+        if text.strip():
+            blocks = self.tree.blocks
+            box = Box("pre", "code", self.box, index, len(blocks))
+            box.end = box.start + 1
+            box.within = self.box.within
+            self.tree.boxes.append(box)
+            blocks.append(Block("code", text, 0, box))
+        return _PASS_OVER
+
+    def add_rule(self, node: LexborNode, index: int) -> int:
+        self.flush()
+        return _PASS_OVER
+
+    def add_math(self, node: LexborNode, index: int) -> int:
+        """Inline MathML: its TeX source where the page has it, else its text."""
+        tex = node.css_first('annotation[encoding="application/x-tex"]')
+        self.parts.append(tex.text_lexbor() if tex is not None else node.text_lexbor())
+        return _PASS_OVER
+
+
+_HANDLERS: Final = {
+    "pre": Walker.add_code,
+    "picture": Walker.open_picture,
+    "source": Walker.add_source,
+    "noscript": Walker.add_noscript,
+    "hr": Walker.add_rule,
+    "math": Walker.add_math,
+}
+
+
+def is_hidden(attributes: dict[str, str | None]) -> bool:
+    """Whether the page hides the element from its readers."""
+    if "hidden" in attributes:
+        return _STREAMED.match(attributes.get("id") or "") is None
+    style = attributes.get("style")
+    return style is not None and _HIDDEN.search(style) is not None
