@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,9 @@ from filters.apply import Outcome, filter_document
 from filters.decisions import Decision
 from obelics_pipeline import warc
 from obelics_pipeline.accounting import Tally
-from obelics_pipeline.document import Document, Node, TextNode
+from obelics_pipeline.document import Node, TextNode
 from obelics_pipeline.dom.extract import Extraction, extract_document
+from obelics_pipeline.dom.nodes import nodes_of
 from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page
 
@@ -30,6 +32,7 @@ EXCERPT: Final = 100
 def explain(place: str, config: Config, url: str | None, console: Console | None = None) -> None:
     """Print what extraction and the filters of ``config`` make of the page at ``place``.
 
+    What main-content recognition leaves out is shown, too, as rejected by ``main_content``.
     ``place`` is an HTML file, or ``archive#offset``. Raises ``InputError`` if there is no such page.
     """
     console = console or Console()
@@ -41,7 +44,8 @@ def explain(place: str, config: Config, url: str | None, console: Console | None
     document = extraction.document
     outcome = filter_document(document, replace(config.filter, sample_share=0.0), Tally())
     _print_head(console, page, extraction)
-    console.print(_table(document, outcome.decisions))
+    whole = nodes_of(extraction.tree.blocks, extraction.tree.blocks)
+    console.print(_table(side_by_side(whole, document.nodes), outcome.decisions))
     _print_verdict(console, outcome)
 
 
@@ -67,15 +71,29 @@ def _print_head(console: Console, page: Page, extraction: Extraction) -> None:
         console.print(Text(f"notes: {', '.join(extraction.notes)}"))
 
 
-def _table(document: Document, decisions: Iterable[Decision]) -> Table:
-    refused = {row.index: row for row in decisions if row.level != "document"}
+def side_by_side(whole: Sequence[Node], kept: Sequence[Node]) -> Iterator[tuple[int | None, Node]]:
+    """The nodes of the whole page in order, with their place among those ``kept``, None if they are not."""
+    matcher = SequenceMatcher(None, [*map(_place, whole)], [*map(_place, kept)], autojunk=False)
+    for same, start, end, first, last in matcher.get_opcodes():
+        if same != "equal":
+            yield from ((None, node) for node in whole[start:end])
+        yield from enumerate(kept[first:last], first)
+
+
+def _place(node: Node) -> tuple[type, str]:
+    return type(node), node.dom_path
+
+
+def _table(nodes: Iterable[tuple[int | None, Node]], decisions: Iterable[Decision]) -> Table:
+    refused = {row.index: why(row) for row in decisions if row.level != "document"}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("node", "kind", "what", "rejected by"):
         table.add_column(name, overflow="fold")
-    for index, node in enumerate(document.nodes):
+    for index, node in nodes:
         kind = node.kind if isinstance(node, TextNode) else "image"
-        row = refused.get(index)
-        table.add_row(str(index), kind, Text(_excerpt(node)), Text(why(row) if row else "", style="red"))
+        reason = "main_content" if index is None else refused.get(index, "")
+        number = "" if index is None else str(index)
+        table.add_row(number, kind, Text(_excerpt(node)), Text(reason, "red"), style="dim" if reason else "")
     return table
 
 

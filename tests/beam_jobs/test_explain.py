@@ -11,7 +11,8 @@ from rich.console import Console
 
 from beam_jobs.cli import main
 from beam_jobs.config import Config, load
-from beam_jobs.explain import explain
+from beam_jobs.explain import explain, side_by_side
+from obelics_pipeline.document import ImageNode, TextNode
 from obelics_pipeline.errors import InputError
 
 PAGE = """<html lang=en><head><title>A title</title></head><body><article>
@@ -48,6 +49,21 @@ def test_a_page_is_shown_node_by_node(tmp_path: Path, config: Config) -> None:
     assert any("image https://a.example/dir/a.png" in line for line in shown)
     assert any("paragraph The harbour wakes slowly" in line and "word_count" not in line for line in shown)
     assert "document: rejected by image_count: 1 < 2" in shown
+
+
+def test_nodes_outside_the_main_content_stand_in_their_places() -> None:
+    a, b, c = (TextNode("paragraph", text, f"/p[{text}]") for text in "123")
+    picture = ImageNode("https://a.example/a.png", dom_path="/p[2]")
+    trimmed = TextNode("list", "less", "/ul")
+    whole = [a, b, picture, TextNode("list", "more", "/ul"), c]
+    assert list(side_by_side(whole, [picture, trimmed])) == [
+        (None, a),
+        (None, b),
+        (0, picture),
+        (1, trimmed),
+        (None, c),
+    ]
+    assert list(side_by_side([], [])) == []
 
 
 def test_a_page_of_an_archive_is_found_by_its_offset(archive: Path, config: Config, tmp_path: Path) -> None:
