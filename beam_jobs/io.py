@@ -116,8 +116,8 @@ def remove_tree(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(folder))
-    elif _remote().match([f"{folder}/**"])[0].metadata_list:
-        _remote().delete([f"{folder}/"])
+    else:
+        remove(sizes(f"{folder}/**"))
 
 
 def check_writable(folder: str) -> None:

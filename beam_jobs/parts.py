@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 import msgspec
@@ -118,10 +119,10 @@ def run_part(space: Workspace, number: int, work: Callable[[Part], Tally]) -> Pa
 
 def read_reports(space: Workspace, parts: int) -> list[PartReport]:
     """The reports of all parts in order; a part without one raises ``RunFailed``."""
-    reports = []
-    for number in range(parts):
-        report = space.report(number)
-        if report is None:
-            raise RunFailed(f"{space.stage}: part {number} of {parts} was not written; run the command again")
-        reports.append(report)
+    with ThreadPoolExecutor(16) as pool:  # remote reports take their time
+        found = list(pool.map(space.report, range(parts)))
+    reports = [report for report in found if report is not None]
+    if len(reports) < parts:
+        first = found.index(None)
+        raise RunFailed(f"{space.stage}: part {first} of {parts} was not written; run the command again")
     return reports
