@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 FULL = Plan(pages=None, rounds=3, few=2, many=8)
-QUICK = Plan(pages=100, rounds=1, few=1, many=4)
+QUICK = Plan(pages=30, rounds=1, few=2, many=8)
 
 
 class Cost(msgspec.Struct, frozen=True):
