@@ -6,6 +6,8 @@ What can be wrong with a command line is told before Beam is imported, in one li
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -111,19 +113,27 @@ def _workers(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code is 0 if done, 1 if failed, 2 if it asks for what cannot be done."""
+    before = signal.signal(signal.SIGINT, _stop)
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
     except Misconfigured as error:
         return _told(error, 2)
     except ObelicsError as error:
         return _told(error, 1)
-    except KeyboardInterrupt:
-        return _told("stopped; the same command goes on where it was", 130)
+    finally:
+        signal.signal(signal.SIGINT, before)
     return 0
 
 
+def _stop(number: int, frame: object) -> None:
+    """End at once: Beam would wait for its workers, and what they leave the next run clears."""
+    _told("stopped; the same command goes on where it was", 130)
+    os._exit(130)
+
+
 def _told(message: object, code: int) -> int:
-    print(f"obelics: {' '.join(str(message).split())}", file=sys.stderr)
+    sys.stdout.flush()
+    print(f"obelics: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
     return code
 
 

@@ -71,7 +71,8 @@ def _processes() -> Any:
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-    command = f"exec {shlex.quote(sys.executable)} -m beam_jobs.worker {os.getpid()}"
+    # Ctrl-C goes to all processes of a terminal, and is for the driver alone.
+    command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m beam_jobs.worker {os.getpid()}"
     return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
 
 

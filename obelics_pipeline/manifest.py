@@ -97,7 +97,7 @@ def fingerprint(stage: str, config_hash: str, inputs: Iterable[InputEntry]) -> s
 
 @cache
 def code_version() -> str:
-    """The version of the builder and a hash of its sources, so that changed code redoes its work."""
+    """The version of the builder and a hash of its files, so that changed code redoes its work."""
     digest = hashlib.blake2b(digest_size=6)
     for package in ("obelics_pipeline", "filters", "beam_jobs"):
         for name, data in sorted(_sources(resources.files(package))):
@@ -110,5 +110,5 @@ def _sources(folder: Any, prefix: str = "") -> Iterable[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.name.startswith("__"):
             yield from _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py"):
+        elif entry.is_file():  # fitted weights and word lists as well as modules
             yield f"{prefix}{entry.name}", entry.read_bytes()

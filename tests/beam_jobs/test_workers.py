@@ -30,13 +30,29 @@ def wait(seconds: float, fact: Callable[[], object]) -> bool:
     return bool(fact())
 
 
+def start(archive: Path, config_file: Path, output: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--config", str(config_file)]
+    command += ["--input", str(archive), "--output", str(output), "--workers", "2"]
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+
+
+def test_control_c_ends_it_all_with_one_line(archive: Path, config_file: Path, tmp_path: Path) -> None:
+    process = start(archive, config_file, tmp_path / "out")
+    assert wait(60, lambda: workers(process.pid))
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == "obelics: stopped; the same command goes on where it was\n"
+    assert wait(30, lambda: not workers(process.pid))
+
+
 @pytest.mark.parametrize("victim", ["worker", "driver"])
 def test_a_killed_process_takes_the_others_with_it(
     victim: str, archive: Path, config_file: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--config", str(config_file)]
-    command += ["--input", str(archive), "--output", str(tmp_path / "out"), "--workers", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = start(archive, config_file, tmp_path / "out")
     assert wait(60, lambda: workers(process.pid))
     os.kill(workers(process.pid)[0] if victim == "worker" else process.pid, signal.SIGKILL)
     _, told = process.communicate(timeout=60)
