@@ -30,7 +30,7 @@ ENOUGH_SHARE: Final = 0.1
 
 STEP: Final = 0.2
 
-IMAGE: Final = -0.2
+IMAGE: Final = 0.05
 """Score from which an image is content."""
 
 _MEMO_SIZE: Final = 200_000
@@ -70,48 +70,55 @@ class Model:
 MODEL: Final = Model(json.loads(files("obelics_pipeline.dom").joinpath("weights.json").read_text()))
 
 
+def _together(scores: list[float], names: Sequence[str]) -> list[float]:
+    """The scores of things that stand on a page several times, judged once: by the mean of their scores."""
+    if len(set(names)) == len(names):
+        return scores
+    same: dict[str, list[float]] = {}
+    for name, score in zip(names, scores, strict=True):
+        same.setdefault(name, []).append(score)
+    return [sum(same[name]) / len(same[name]) for name in names]
+
+
 def text_scores(view: View, model: Model = MODEL) -> list[float]:
     """The score of every text of a page."""
     settings = {box: model.setting[view.setting(box)] for box in {block.box for block in view.texts}}
     shapes, bias = model.shape, model.text_bias
-    return [
+    scores = [
         bias + shapes[shape(block, length, share)] + settings[block.box] + model.around[around] + model.place[place]
         for block, length, share, around, place in zip(
             view.texts, view.lengths, view.shares, view.around(), view.places(), strict=True
         )
     ]
+    return _together(scores, [block.text for block in view.texts])
 
 
 def keep_texts(view: View, scores: Sequence[float]) -> list[bool]:
-    """Which texts are content: those above the bar, and no heading without something under it."""
+    """Which texts are content: those above the bar, which is lowered where too little would be left."""
     lengths = view.lengths
     needed = max(ENOUGH, ENOUGH_SHARE * sum(lengths))
     bar = SURE
     while bar > DOUBTFUL and sum(n for n, score in zip(lengths, scores, strict=True) if score > bar) < needed:
         bar -= STEP
-    kept = [score > bar for score in scores]
-    below = False
-    for i in range(len(kept) - 1, -1, -1):
-        if view.texts[i].kind == "heading" and not below:
-            kept[i] = False
-        below = kept[i]
-    return kept
+    return [score > bar for score in scores]
 
 
 def image_scores(gallery: Gallery, model: Model = MODEL) -> list[float]:
     """The score of every image of a page, given which texts are kept."""
     scores = []
+    urls = []
     view = gallery.view
     for number, block in gallery.blocks:
         image = block.image
         if image is None:
             continue
+        urls.append(image.url)
         bits = source(block, image)
         state = gallery.states(number, view.rank[number], block, image, bits)
         scores.append(
             model.image_bias + model.source[bits] + model.image_setting[view.setting(block.box)] + model.state[state]
         )
-    return scores
+    return _together(scores, urls)
 
 
 def main_content(tree: Tree) -> list[Block]:
@@ -120,7 +127,18 @@ def main_content(tree: Tree) -> list[Block]:
         return []
     view = View(tree)
     texts = keep_texts(view, text_scores(view))
-    gallery = Gallery(view, texts)
-    images = iter(score > IMAGE for score in image_scores(gallery))
+    images = iter([score > IMAGE for score in image_scores(Gallery(view, texts))])
     kept = iter(texts)
-    return [block for block in tree.blocks if next(images if block.image is not None else kept)]
+    keeps = [next(images if block.image is not None else kept) for block in tree.blocks]
+    return _without_bare_headings(tree.blocks, keeps)
+
+
+def _without_bare_headings(blocks: Sequence[Block], keeps: Sequence[bool]) -> list[Block]:
+    """The blocks that are kept, but no heading without something under it: what it announces has gone."""
+    result = []
+    below = False
+    for block, keep in zip(reversed(blocks), reversed(keeps), strict=True):
+        below = keep and (below or block.kind != "heading")
+        if below:
+            result.append(block)
+    return result[::-1]

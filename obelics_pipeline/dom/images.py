@@ -20,9 +20,6 @@ LAZY_SOURCES: Final = (
 
 LAZY_SRCSETS: Final = ("data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
 
-PIXELS: Final = 2
-"""A picture declared this small in both directions counts visits; nobody sees it."""
-
 MAX_CANDIDATES: Final = 8
 """More addresses than this of one picture are not kept."""
 
@@ -126,9 +123,6 @@ class ImageFinder:
         attribute that a script would read. Other sizes and formats are kept as candidates, largest first.
         """
         get = attributes.get
-        width, height = rendered_size(get("width")), rendered_size(get("height"))
-        if width is not None and height is not None and max(width, height) <= PIXELS:
-            return None
         offered = self._offered(attributes)
         source = _source(attributes) or (offered[0] if offered else "") or _last_resort(get("src"))
         url = resolve(source, self.base) if source else None
@@ -137,8 +131,9 @@ class ImageFinder:
         others = [resolve(candidate, self.base) for candidate in offered[:MAX_CANDIDATES]]
         candidates = dict.fromkeys(other for other in others if other and other != url)
         return ImageNode(
-            url, source, get("alt") or None, get("title") or None, None, width, height, tuple(candidates)
-        )
+            url, source, get("alt") or None, get("title") or None, None,
+            rendered_size(get("width")), rendered_size(get("height")), tuple(candidates),
+        )  # fmt: skip
 
     def _offered(self, attributes: Attributes) -> list[str]:
         """Every address in candidate lists, largest first."""

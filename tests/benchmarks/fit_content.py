@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,17 +93,23 @@ class Sample:
             return None
         urls = [b["url"] for t in exact for b in t["blocks"] if b["t"] == "img"]
         urls += [image["url"] for image in located[-1]] if not exact else []
-        keys = [score_docs.keys(url) for url in urls]
-        wanted = {key[0] for key in keys}, {key[1] for key in keys}
-        labels = []
-        for block in self.view.tree.blocks:
-            if block.image is not None:
-                key = score_docs.keys(block.image.url)
-                labels.append(key[0] in wanted[0] or key[1] in wanted[1])
-        weight = 1.0 if exact else 0.6
+        labels = found([block.image.url for block in self.view.tree.blocks if block.image is not None], urls)
+        weight = 1.0 if exact else 0.1
         if any(truth["kind"] == "interleaved_selector" for truth in exact):
-            weight = 2.0  # few pages, many images
-        return labels, weight / max(1.0, len(labels) / 60) ** 0.5
+            weight = 3.0  # few pages, many images
+        return labels, weight / max(1.0, len(labels) / 60) ** 0.3
+
+
+def found(urls: Sequence[str], truth: Sequence[str]) -> list[bool]:
+    """Which URLs the ground truth has: by host and path, or the end of the path; as they are where paths repeat."""
+    wanted = [set(part) for part in zip(*map(score_docs.keys, truth), strict=True)] or [set(), set()]
+    paths = Counter(score_docs.keys(url)[0] for url in set(urls))
+    labels = []
+    for url in urls:
+        host_path, end = score_docs.keys(url)
+        alike = host_path in wanted[0] or end in wanted[1]
+        labels.append(url in truth if alike and paths[host_path] > 1 and "?" in url else alike)
+    return labels
 
 
 def matrix(masks: Sequence[tuple[int, ...]], families: Sequence[Sequence[str]]) -> Matrix:
@@ -155,15 +162,17 @@ def named(model: LogisticRegression, families: Sequence[Sequence[str]]) -> dict[
     return {"bias": round(float(model.intercept_[0]), 3), **weights}
 
 
-def fit(rows: list[tuple[Matrix, NDArray[np.float64], NDArray[np.float64]]], scale: float) -> LogisticRegression:
+def fit(
+    rows: list[tuple[Matrix, NDArray[np.float64], NDArray[np.float64]]], scale: float, c: float
+) -> LogisticRegression:
     x, y, w = (np.concatenate(part) for part in zip(*rows, strict=True))
     known = (y >= 0) & (w > 0)
-    return LogisticRegression(C=1, max_iter=1000).fit(x[known], y[known], sample_weight=w[known] * scale)
+    return LogisticRegression(C=c, max_iter=2000).fit(x[known], y[known], sample_weight=w[known] * scale)
 
 
 def fit_weights(pages: Sequence[Sample]) -> dict[str, dict[str, float]]:
     """Texts first; then images, given which texts are kept."""
-    text = named(fit([(page.texts, *page.labels()) for page in pages], 800), TEXT)
+    text = named(fit([(page.texts, *page.labels()) for page in pages], 800, 1), TEXT)
     model = content.Model({"text": text, "image": {"bias": 0.0}})
     rows = []
     for page in pages:
@@ -172,7 +181,7 @@ def fit_weights(pages: Sequence[Sample]) -> dict[str, dict[str, float]]:
             kept = content.keep_texts(page.view, content.text_scores(page.view, model))
             y = np.array(labels[0], float)
             rows.append((page.image_masks(kept), y, np.full(len(y), labels[1])))
-    return {"text": text, "image": named(fit(rows, 3), IMAGE)}
+    return {"text": text, "image": named(fit(rows, 3, 5), IMAGE)}
 
 
 def write_documents(pages: Sequence[Sample], weights: dict[str, dict[str, float]], path: Path, mode: str) -> None:
