@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
+from obelics_pipeline.dom.images import picture_file
 from obelics_pipeline.dom.features import AROUND, PLACE, SETTING, SHAPE, View, shape
 from obelics_pipeline.dom.pictures import SOURCE, STATE, Gallery, source
 from obelics_pipeline.dom.tree import Block, Tree
@@ -30,7 +31,7 @@ ENOUGH_SHARE: Final = 0.1
 
 STEP: Final = 0.2
 
-IMAGE: Final = 0.05
+IMAGE: Final = 0.0
 """Score from which an image is content."""
 
 _MEMO_SIZE: Final = 200_000
@@ -118,7 +119,19 @@ def image_scores(gallery: Gallery, model: Model = MODEL) -> list[float]:
         scores.append(
             model.image_bias + model.source[bits] + model.image_setting[view.setting(block.box)] + model.state[state]
         )
-    return _together(scores, urls)
+    return _best_quality(_together(scores, urls), urls)
+
+
+def _best_quality(scores: list[float], urls: Sequence[str]) -> list[float]:
+    """The scores of images, with one quality alone (one query) of a picture file that stands on a page in several."""
+    best: dict[str, tuple[float, str]] = {}
+    for score, url in zip(scores, urls, strict=True):
+        name = picture_file(url)
+        best[name] = max(best.get(name, (score, url)), (score, url))
+    return [
+        score if best[picture_file(url)][1] == url else float("-inf")
+        for score, url in zip(scores, urls, strict=True)
+    ]
 
 
 def main_content(tree: Tree) -> list[Block]:

@@ -86,10 +86,15 @@ def rendered_size(value: str | None) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def picture_file(url: str) -> str:
+    """What URLs of one picture in several qualities share: the URL without its query, if that names a picture file."""
+    name = url.partition("?")[0]
+    return name if name.lower().endswith(_PICTURE_FILE) else url
+
+
 def same_picture(one: ImageNode, other: ImageNode) -> bool:
-    """Whether two URLs differ in their query alone and name a picture file: one picture in two qualities."""
-    first, second = one.url.partition("?"), other.url.partition("?")
-    return first[0] == second[0] and (first[2] != second[2]) and first[0].lower().endswith(_PICTURE_FILE)
+    """Whether two URLs name one picture in two qualities."""
+    return one.url != other.url and picture_file(one.url) == picture_file(other.url)
 
 
 class ImageFinder:
