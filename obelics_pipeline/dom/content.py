@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
-from obelics_pipeline.dom.images import picture_file
 from obelics_pipeline.dom.features import AROUND, PLACE, SETTING, SHAPE, View, shape
+from obelics_pipeline.dom.images import picture_file
 from obelics_pipeline.dom.pictures import SOURCE, STATE, Gallery, source
 from obelics_pipeline.dom.tree import Block, Tree
 
@@ -34,26 +34,40 @@ STEP: Final = 0.2
 IMAGE: Final = 0.0
 """Score from which an image is content."""
 
-_MEMO_SIZE: Final = 200_000
+PIECE: Final = 12
+"""Bits of a mask that are looked up at once, in a table of 2**12 sums."""
+
+_MEMO_SIZE: Final = 100_000
+_PIECE_MASK = (1 << PIECE) - 1
 
 
 class Weights(dict[int, float]):
-    """The sum of the weights of a mask's bits; remembers masks, for they repeat."""
+    """The weights of a family of features: ``weights[mask]`` is the sum of those of the bits that are set.
+
+    Masks repeat, so sums are remembered; a new one is put together from tables of its pieces.
+    """
 
     def __init__(self, weights: dict[str, float], names: Sequence[str]) -> None:
-        self.of_bit = [weights.get(name, 0.0) for name in names]
+        of_bit = [weights.get(name, 0.0) for name in names]
+        self.tables = [_sums(of_bit[start : start + PIECE]) for start in range(0, len(of_bit), PIECE)]
 
     def __missing__(self, mask: int) -> float:
-        total, rest, bit = 0.0, mask, 0
-        while rest:
-            if rest & 1:
-                total += self.of_bit[bit]
-            rest >>= 1
-            bit += 1
+        total, rest = 0.0, mask
+        for table in self.tables:
+            total += table[rest & _PIECE_MASK]
+            rest >>= PIECE
         if len(self) >= _MEMO_SIZE:
             self.clear()
         self[mask] = total
         return total
+
+
+def _sums(weights: Sequence[float]) -> list[float]:
+    """The sum of the weights of every subset, by its mask."""
+    sums = [0.0]
+    for weight in weights:
+        sums += [total + weight for total in sums]
+    return sums
 
 
 class Model:
@@ -84,9 +98,9 @@ def _together(scores: list[float], names: Sequence[str]) -> list[float]:
 def text_scores(view: View, model: Model = MODEL) -> list[float]:
     """The score of every text of a page."""
     settings = {box: model.setting[view.setting(box)] for box in {block.box for block in view.texts}}
-    shapes, bias = model.shape, model.text_bias
+    shapes, arounds, places, bias = model.shape, model.around, model.place, model.text_bias
     scores = [
-        bias + shapes[shape(block, length, share)] + settings[block.box] + model.around[around] + model.place[place]
+        bias + shapes[shape(block, length, share)] + settings[block.box] + arounds[around] + places[place]
         for block, length, share, around, place in zip(
             view.texts, view.lengths, view.shares, view.around(), view.places(), strict=True
         )
@@ -117,7 +131,10 @@ def image_scores(gallery: Gallery, model: Model = MODEL) -> list[float]:
         bits = source(block, image)
         state = gallery.states(number, view.rank[number], block, image, bits)
         scores.append(
-            model.image_bias + model.source[bits] + model.image_setting[view.setting(block.box)] + model.state[state]
+            model.image_bias
+            + model.source[bits]
+            + model.image_setting[view.setting(block.box)]
+            + model.state[state]
         )
     return _best_quality(_together(scores, urls), urls)
 

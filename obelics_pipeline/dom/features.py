@@ -6,6 +6,7 @@ what each is worth. Nothing depends on a language: names that authors give to el
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from itertools import accumulate
 from typing import Final
@@ -44,7 +45,9 @@ SETTING: Final = (
 """Names of the bits of ``View.setting``."""
 
 AROUND: Final = tuple(
-    f"{what} at {offset:+}" for offset in (-3, -2, -1, 1, 2, 3) for what in ("long", "links", "short", "heading")
+    f"{what} at {offset:+}"
+    for offset in (-3, -2, -1, 1, 2, 3)
+    for what in ("long", "links", "short", "heading")
 )
 """Names of the bits of ``View.around``."""
 
@@ -56,9 +59,24 @@ PLACE: Final = (
 """Names of the bits of ``View.places``."""
 
 _KIND = {kind: 1 << (11 + number) for number, kind in enumerate(KINDS)}
-_BOXES = {"p": 0, "div": 1, "h1": 2, "h2": 3, "h3": 4, "h4": 4, "h5": 4, "h6": 4, "td": 5, "li": 6, "section": 7}
+_BOXES = {
+    "p": 0,
+    "div": 1,
+    "h1": 2,
+    "h2": 3,
+    "h3": 4,
+    "h4": 4,
+    "h5": 4,
+    "h6": 4,
+    "td": 5,
+    "li": 6,
+    "section": 7,
+}
 _BOX = {tag: 1 << (17 + number) for tag, number in _BOXES.items()}
-_SENTENCE_ENDS = tuple(".!?。！？…:”\"")
+_SENTENCE_ENDS = frozenset('.!?。！？…:”"')
+_DIGIT = re.compile(r"\d")
+_LENGTH_BITS = [(1 << n) - 1 for n in range(len(LENGTHS) + 1)]
+_SHARE_BITS = [((1 << n) - 1) << len(LENGTHS) for n in range(len(LINK_SHARES) + 1)]
 _EDGE = 6  # beyond the ends of a page: links, short
 _UNWANTED = sum(
     1 << number
@@ -78,24 +96,25 @@ def effective_length(text: str) -> int:
 def shape(block: Block, length: int, share: float) -> int:
     """What the text itself shows; ``length`` is its effective length, ``share`` how much of it is links."""
     text = block.text
-    bits = (1 << bisect_right(LENGTHS, length)) - 1 | ((1 << bisect_right(LINK_SHARES, share)) - 1) << 6
-    bits |= _KIND.get(block.kind, 0) | _BOX.get(block.box.tag, 0)
-    if text.endswith(_SENTENCE_ENDS):
+    bits = _LENGTH_BITS[bisect_right(LENGTHS, length)] | _KIND.get(block.kind, 0) | _BOX.get(block.box.tag, 0)
+    if share:
+        bits |= _SHARE_BITS[bisect_right(LINK_SHARES, share)]
+        if share > 0.4 and ":" in text[:40]:
+            bits |= 1 << 31
+    if text[-1] in _SENTENCE_ENDS:
         bits |= 1 << 25
     if length > 60:
-        if ". " in text or "。" in text or "? " in text or "! " in text:
+        if ". " in text or "? " in text or "! " in text or "。" in text:
             bits |= 1 << 26
     else:
-        if not text.isalpha() and any(map(str.isdigit, text)):
+        if _DIGIT.search(text) is not None:
             bits |= 1 << 28
         if text.isupper():
             bits |= 1 << 29
-    if "," in text or "，" in text or "、" in text:
+    if "," in text or (length > len(text) and ("，" in text or "、" in text)):
         bits |= 1 << 27
-    if "©" in text or "opyright" in text:
+    if length < 500 and ("opyright" in text or "©" in text):
         bits |= 1 << 30
-    if share > 0.4 and ":" in text[:40]:
-        bits |= 1 << 31
     return bits
 
 
@@ -109,7 +128,9 @@ class View:
         self.rank = list(accumulate([block.image is None for block in blocks], initial=0))
         """How many texts stand before each block: turns ranges of blocks into ranges of texts."""
         self.lengths = lengths = [effective_length(block.text) for block in texts]
-        self.shares = shares = [min(1.0, block.links / len(block.text)) if block.links else 0.0 for block in texts]
+        self.shares = shares = [
+            min(1.0, block.links / len(block.text)) if block.links else 0.0 for block in texts
+        ]
         self.longs = longs = [n >= LONG and s < LINKED for n, s in zip(lengths, shares, strict=True)]
         self.sum_lengths = list(accumulate(lengths, initial=0))
         self.sum_links = list(accumulate([n * s for n, s in zip(lengths, shares, strict=True)], initial=0.0))
@@ -125,14 +146,15 @@ class View:
             if block.kind == "heading":
                 value = 0.0
             elif is_long:
-                value = min(n, 600)
+                value = float(min(n, 600))
             else:
                 value = n * 0.3 - 15 if share < LINKED else -n * share - 25
             values.append(value * 0.3 if value > 0 and block.box.within & _UNWANTED else value)
         sums = list(accumulate(values, initial=0.0))
         rank = self.rank
         return max(
-            self.tree.boxes, key=lambda box: (sums[rank[box.end]] - sums[rank[box.start]], box.start - box.end)
+            self.tree.boxes,
+            key=lambda box: (sums[rank[box.end]] - sums[rank[box.start]], box.start - box.end),
         )
 
     def group(self, box: Box) -> int:
@@ -146,7 +168,12 @@ class View:
             longs = self.sum_longs[end] - self.sum_longs[start]
             bits = (longs > 0) | (longs > 2) << 1 | (longs > 5) << 2
             bits |= (links > 0.2) << 3 | (links > 0.5) << 4 | (links > 0.8) << 5
-            bits |= (length < 30 * count) << 6 | (length < 80 * count) << 7 | (count > 10) << 8 | (count > 50) << 9
+            bits |= (
+                (length < 30 * count) << 6
+                | (length < 80 * count) << 7
+                | (count > 10) << 8
+                | (count > 50) << 9
+            )
             self._groups[box] = bits
         return bits
 
@@ -156,14 +183,23 @@ class View:
         A group is the smallest box around that holds more than the one before: wrappers do not count, so that
         the depth of a page's markup does not matter.
         """
+        bits = box.within | box.names << _NEAR
+        if box.end - box.start > 1 or box.parent is None:
+            return bits | self._surroundings(box)
+        return bits | self._surroundings(box.parent)
+
+    def _surroundings(self, box: Box) -> int:
+        """Names on the way to the first and the second group around a block in ``box``, and the three groups."""
         bits = self._settings.get(box)
         if bits is None:
-            first, names = _wider(box, 1)
-            second, next_names = _wider(first, first.end - first.start)
-            third, _ = _wider(second, second.end - second.start)
-            bits = box.within | (names | box.names) << _NEAR | next_names << _NEXT
-            groups = self.group(first) | self.group(second) << 10 | self.group(third) << 20
-            bits = self._settings[box] = bits | groups << _GROUPS
+            if box.end - box.start <= 1 and box.parent is not None:
+                bits = box.names << _NEAR | self._surroundings(box.parent)
+            else:
+                second, next_names = _wider(box, box.end - box.start)
+                third, _ = _wider(second, second.end - second.start)
+                groups = self.group(box) | self.group(second) << 10 | self.group(third) << 20
+                bits = box.names << _NEAR | next_names << _NEXT | groups << _GROUPS
+            self._settings[box] = bits
         return bits
 
     def around(self) -> list[int]:

@@ -6,31 +6,28 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from obelics_pipeline.document import ImageNode
 from obelics_pipeline.url import resolve
 
-LAZY_SOURCES: Final = (
-    "data-src data-original data-lazy-src data-orig-file data-large-file data-full-src data-hi-res-src "
-    "data-original-src data-lazy data-url data-image data-img-src data-actualsrc data-echo data-lazyload "
-    "data-srcurl data-delayed-url data-gt-lazy-src data-cfsrc data-pin-media data-img data-raw-src "
-    "data-runner-src data-lateloadsrc data-lateload-src data-src-fg data-scroll-image src2 data-fallback-src "
-    "data-medium-file data-native-src data-default-src data-ll-src data-flickity-lazyload data-bg-src file zoomfile"
-).split()
+LAZY_SOURCES: Final = ["data-src", "data-original", "data-lazy-src", "data-orig-file", "data-large-file", "data-full-src", "data-hi-res-src", "data-original-src", "data-lazy", "data-url", "data-image", "data-img-src", "data-actualsrc", "data-echo", "data-lazyload", "data-srcurl", "data-delayed-url", "data-gt-lazy-src", "data-cfsrc", "data-pin-media", "data-img", "data-raw-src", "data-runner-src", "data-lateloadsrc", "data-lateload-src", "data-src-fg", "data-scroll-image", "src2", "data-fallback-src", "data-medium-file", "data-native-src", "data-default-src", "data-ll-src", "data-flickity-lazyload", "data-bg-src", "file", "zoomfile"]
 """Attributes in which scripts for lazy loading keep the real source, best first; collected from real pages."""
 
 LAZY_SRCSETS: Final = ("data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
 
-MAX_CANDIDATES: Final = 8
+MAX_CANDIDATES: Final = 3
 """More addresses than this of one picture are not kept."""
 
+_NO_ADDRESS = ("data:", "about:", "javascript:", "blob:", "#")
 _PLACEHOLDER = re.compile(
-    r"^(?:data|about|javascript|blob):|(?:blank|spacer|placeholder|gr[ea]y|pixel|transparent|lazy|loading|1x1|empty|"
-    r"fallback)[^/]*\.(?:gif|png|svg|jpe?g)",
+    r"(?:blank|spacer|placeholder|gr[ea]y|pixel|transparent|lazy|loading|1x1|empty|fallback).*\.(?:gif|png|svg|jpe?g)",
     re.IGNORECASE,
 )
+_SRCSET_URL = re.compile(r"[ \t\n\f\r,]*([^ \t\n\f\r]+)")
+_DESCRIPTORS = re.compile(r"[^,(]*(?:\([^)]*\)?[^,(]*)*")
 _NO_URL = re.compile(r"[\d.]+[wxh]")
 _PIXEL_SIZE = re.compile(r"\s*(\d{1,5})(?:\.\d*)?\s*(?:px)?\s*$", re.IGNORECASE)
-_SPACES = " \t\n\f\r"
 _PICTURE_FILE = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
 
 Attributes = Mapping[str, str | None]
@@ -43,34 +40,18 @@ def parse_srcset(value: str) -> list[tuple[str, float]]:
     parentheses may stand inside. A descriptor where a URL should be is passed over.
     """
     candidates = []
-    position, end = 0, len(value)
-    while position < end:
-        while position < end and value[position] in _SPACES + ",":
-            position += 1
-        start = position
-        while position < end and value[position] not in _SPACES:
-            position += 1
-        url = value[start:position]
-        size = 1.0
+    position = 0
+    while match := _SRCSET_URL.match(value, position):
+        url, position, size = match.group(1), match.end(), 1.0
         if url.endswith(","):
             url = url.rstrip(",")
         elif not _NO_URL.fullmatch(url):
-            start, position = position, _descriptors_end(value, position)
-            size = _descriptor_size(value[start:position])
+            descriptors = _DESCRIPTORS.match(value, position)
+            if descriptors is not None:
+                position, size = descriptors.end(), _descriptor_size(descriptors.group())
         if url and not _NO_URL.fullmatch(url):
             candidates.append((url, size))
     return candidates
-
-
-def _descriptors_end(value: str, position: int) -> int:
-    """Where the descriptors that begin at ``position`` end: at a comma outside parentheses."""
-    depth = 0
-    for at in range(position, len(value)):
-        character = value[at]
-        if character == "," and not depth:
-            return at
-        depth += (character == "(") - (character == ")" and depth > 0)
-    return len(value)
 
 
 def _descriptor_size(descriptors: str) -> float:
@@ -125,7 +106,8 @@ class ImageFinder:
         """The image that an ``img`` element shows; None if it shows nothing that has an address.
 
         The plain source comes first, because it is the picture for every reader; a placeholder gives way to the
-        attribute that a script would read. Other sizes and formats are kept as candidates, largest first.
+        attribute that a script would read. Other sizes and formats are kept as candidates, largest first, as
+        the page writes them: ``complete`` resolves those of the images that are kept.
         """
         get = attributes.get
         offered = self._offered(attributes)
@@ -133,12 +115,20 @@ class ImageFinder:
         url = resolve(source, self.base) if source else None
         if url is None:
             return None
-        others = [resolve(candidate, self.base) for candidate in offered[:MAX_CANDIDATES]]
-        candidates = dict.fromkeys(other for other in others if other and other != url)
         return ImageNode(
             url, source, get("alt") or None, get("title") or None, None,
-            rendered_size(get("width")), rendered_size(get("height")), tuple(candidates),
+            rendered_size(get("width")), rendered_size(get("height")), tuple(offered),
         )  # fmt: skip
+
+    def complete(self, image: ImageNode, caption: str | None, dom_path: str) -> ImageNode:
+        """An image that is kept, with its candidates resolved, its caption and its place."""
+        others = [
+            resolve(candidate, self.base) for candidate in image.candidates if candidate != image.src_raw
+        ]
+        candidates = dict.fromkeys(other for other in others if other and other != image.url)
+        return msgspec.structs.replace(
+            image, candidates=tuple(candidates), caption=caption, dom_path=dom_path
+        )
 
     def _offered(self, attributes: Attributes) -> list[str]:
         """Every address in candidate lists, largest first."""
@@ -149,13 +139,21 @@ class ImageFinder:
                 sets.extend(parse_srcset(value))
         if not sets:
             return []
-        return [url for url, _ in sorted(sets, key=lambda item: -item[1]) if not _PLACEHOLDER.search(url)]
+        sets.sort(key=lambda candidate: -candidate[1])
+        return [url for url, _ in sets[: 2 * MAX_CANDIDATES] if not is_placeholder(url)][:MAX_CANDIDATES]
+
+
+def is_placeholder(reference: str) -> bool:
+    """Whether a source stands for a picture that a script would put in its place."""
+    if reference[:11].lower().startswith(_NO_ADDRESS):
+        return True
+    return _PLACEHOLDER.search(reference.partition("?")[0].rpartition("/")[2]) is not None
 
 
 def _source(attributes: Attributes) -> str:
     """The source of an ``img``: its ``src`` unless that is a placeholder or a script would replace it."""
     src = (attributes.get("src") or "").strip()
-    shown = bool(src) and not _PLACEHOLDER.search(src)
+    shown = bool(src) and not is_placeholder(src)
     if len(attributes) > 1:
         for name in LAZY_SOURCES[:3] if shown else LAZY_SOURCES:
             value = attributes.get(name)
@@ -165,10 +163,11 @@ def _source(attributes: Attributes) -> str:
 
 
 def _is_address(value: str, *, strict: bool) -> bool:
-    if len(value) > 2000 or value.startswith("{") or _PLACEHOLDER.search(value):
+    if len(value) > 2000 or value.startswith("{") or is_placeholder(value):
         return False
     return "." in value or not strict
 
 
 def _last_resort(src: str | None) -> str:
-    return "" if src is None or src.strip().startswith(("data:", "about:", "#")) else src.strip()
+    src = (src or "").strip()
+    return "" if src[:11].lower().startswith(_NO_ADDRESS) else src

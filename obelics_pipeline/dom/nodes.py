@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-import msgspec
-
-from obelics_pipeline.document import ImageNode, Node, TextNode
-from obelics_pipeline.dom.rules import NAMES
+from obelics_pipeline.document import Node, TextNode
+from obelics_pipeline.dom.images import ImageFinder
+from obelics_pipeline.dom.rules import NAMES, TAG_BITS
 from obelics_pipeline.dom.tree import Block, Box
 
 LONG_CELL: Final = 300
 """A table with a cell of more characters than this is laid out, not filled in."""
 
 _CAPTION = 1 << list(NAMES).index("caption")
+_IN_TABLE = TAG_BITS["table"]
 _LISTS = ("ul", "ol", "dl", "menu", "dir")
 _MAX_CAPTION: Final = 1000
 
 
-def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block]) -> tuple[Node, ...]:
+def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block], finder: ImageFinder) -> tuple[Node, ...]:
     """The nodes that the kept blocks of a page make, in order; captions are looked for among all its blocks."""
     captions = _captions(all_blocks)
     layouts = _layout_tables(all_blocks)
@@ -28,7 +28,7 @@ def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block]) -> tuple[Node, 
     for key, group in groupby(kept, lambda block: _gathers(block, layouts)):
         blocks = list(group)
         if key is None:
-            nodes.extend(_single(block, captions) for block in blocks)
+            nodes.extend(_single(block, captions, finder) for block in blocks)
         elif blocks[0].kind == "list":
             nodes.append(TextNode("list", "\n".join(_items(blocks)), key.path))
         else:
@@ -61,23 +61,27 @@ def _layout_tables(blocks: Sequence[Block]) -> set[Box]:
     cells: dict[Box, dict[Box, int]] = {}
     layouts: set[Box] = set()
     for block in blocks:
-        cell = block.box.ancestor("td", "th") if block.box.within else None
+        if not block.box.within & _IN_TABLE:
+            continue
+        cell = block.box.ancestor("td", "th")
         table = cell.ancestor("table") if cell is not None else None
         if cell is None or table is None or table in layouts:
             continue
         counts = cells.setdefault(table, {})
         counts[cell] = counts.get(cell, 0) + 1
-        if counts[cell] > 2 or len(block.text) > LONG_CELL or cell.ancestor("table") is not block.box.ancestor("table"):
+        if (
+            counts[cell] > 2
+            or len(block.text) > LONG_CELL
+            or cell.ancestor("table") is not block.box.ancestor("table")
+        ):
             layouts.add(table)
     layouts.update(table for table, counts in cells.items() if len(counts) < 2)
     return layouts
 
 
-def _single(block: Block, captions: dict[int, str]) -> Node:
+def _single(block: Block, captions: dict[int, str], finder: ImageFinder) -> Node:
     if block.image is not None:
-        return msgspec.structs.replace(
-            block.image, caption=captions.get(id(block)), dom_path=f"{block.box.path}/img"
-        )
+        return finder.complete(block.image, captions.get(id(block)), f"{block.box.path}/img")
     kind = "paragraph" if block.kind in ("list", "table") else block.kind
     return TextNode(kind, block.text, block.box.path)
 
@@ -129,7 +133,7 @@ def _captions(blocks: Sequence[Block]) -> dict[int, str]:
     for number, block in enumerate(blocks):
         if block.image is None:
             continue
-        figure = block.box.ancestor("figure")
+        figure = block.box.ancestor("figure") if figures else None
         caption = figures.get(figure) if figure is not None else None
         caption = caption or _caption_behind(blocks, number)
         if caption is not None and len(caption) <= _MAX_CAPTION:
@@ -144,8 +148,3 @@ def _caption_behind(blocks: Sequence[Block], number: int) -> str | None:
     block = blocks[number + 1]
     called = block.kind == "caption" or block.box.names & _CAPTION
     return block.text if called and block.image is None else None
-
-
-def images_of(nodes: Sequence[Node]) -> list[ImageNode]:
-    """The images among nodes."""
-    return [node for node in nodes if isinstance(node, ImageNode)]

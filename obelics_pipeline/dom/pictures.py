@@ -27,13 +27,27 @@ SOURCE: Final = (
 STATE: Final = (
     *("text before kept", "text behind kept", "second before kept", "second behind kept"),
     *("between kept", "before kept", "behind kept", "just before kept", "long before kept", "nothing kept"),
-    *("long text before", "long text behind", "heading before", "heading behind", "h1 before", "caption before"),
+    *(
+        "long text before",
+        "long text behind",
+        "heading before",
+        "heading behind",
+        "h1 before",
+        "caption before",
+    ),
     *("caption behind", "short text behind", "links behind", "links before"),
     *(f"group {n}: {what}" for n in (1, 2, 3) for what in ("kept", "half kept")),
     *("group 1: 2 images", "group 1: 4 images", "group 2: 4 images", "group 2: 9 images", "group 2: gallery"),
     *("group 1: little text", "group 1: much text", "group 2: little text"),
     *("first image", "many images", "again", "in core", "before h1", "behind h1", "near h1", "own box kept"),
-    *("kept beside", "between: large", "between: free", "between: linked", "between: small", "between: avatar"),
+    *(
+        "kept beside",
+        "between: large",
+        "between: free",
+        "between: linked",
+        "between: small",
+        "between: avatar",
+    ),
     *("between: described", "between: paragraphs", "between: core", "between: svg", "between: placed"),
     *("lead: large", "lead: unknown", "card"),
 )
@@ -68,7 +82,15 @@ def source(block: Block, image: ImageNode) -> int:
     flat = bool(image.rendered_height) and (image.rendered_width or 0) > 3.5 * (image.rendered_height or 1)
     size = _DIMENSIONS.search(image.url)
     small = size is not None and max(int(n) for n in size.groups() if n) < 200
-    flags = (bool(alt), len(alt) > 25, bool(image.title), block.links > 0, flat, small, block.label == "noscript")
+    flags = (
+        bool(alt),
+        len(alt) > 25,
+        bool(image.title),
+        block.links > 0,
+        flat,
+        small,
+        block.label == "noscript",
+    )
     for number, flag in enumerate(flags):
         bits |= flag << (_TEXT + number)
     return bits
@@ -152,7 +174,9 @@ class Gallery:
             self._is_kept(at - 1) and self.view.texts[at - 1].box.parent is block.box.parent,
         )  # fmt: skip
 
-    def _between(self, number: int, at: int, block: Block, image: ImageNode, source_bits: int) -> tuple[bool, ...]:
+    def _between(
+        self, number: int, at: int, block: Block, image: ImageNode, source_bits: int
+    ) -> tuple[bool, ...]:
         view, core = self.view, self.view.core
         between = self.first < at <= self.last
         lead = 0 <= self.first < at + 4 and at <= self.first

@@ -6,21 +6,19 @@ import re
 from typing import Final
 
 SKIPPED: Final = frozenset(
-    "script style template svg head title meta link base iframe object embed applet audio canvas select option "
-    "optgroup datalist button input textarea map area param track progress meter frame frameset noframes dialog".split()
+    ["script", "style", "template", "svg", "head", "title", "meta", "link", "base", "iframe", "object", "embed", "applet", "audio", "canvas", "select", "option", "optgroup", "datalist", "button", "input", "textarea", "map", "area", "param", "track", "progress", "meter", "frame", "frameset", "noframes", "dialog"]
 )
 """Elements whose content nobody reads as text: code, controls, plug-ins, drawings."""
 
 BLOCKS: Final[dict[str, str]] = {
     **dict.fromkeys(
-        "address article aside body center details dir div dl fieldset figure footer form header hgroup html main "
-        "menu nav ol p search section summary table tbody tfoot thead tr ul legend marquee".split(),
+        ["address", "article", "aside", "body", "center", "details", "dir", "div", "dl", "fieldset", "figure", "footer", "form", "header", "hgroup", "html", "main", "menu", "nav", "ol", "p", "search", "section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "legend", "marquee"],
         "",
     ),
-    **dict.fromkeys("h1 h2 h3 h4 h5 h6".split(), "heading"),
-    **dict.fromkeys("li dt dd".split(), "list"),
-    **dict.fromkeys("td th".split(), "table"),
-    **dict.fromkeys("figcaption caption".split(), "caption"),
+    **dict.fromkeys(["h1", "h2", "h3", "h4", "h5", "h6"], "heading"),
+    **dict.fromkeys(["li", "dt", "dd"], "list"),
+    **dict.fromkeys(["td", "th"], "table"),
+    **dict.fromkeys(["figcaption", "caption"], "caption"),
     "blockquote": "quote",
 }
 """Block-level elements, with the kind of the text that stands in them ("" = that of the element around)."""
@@ -94,22 +92,39 @@ IMAGE_NAMES: Final[dict[str, str]] = {
 """Words in the class and id of an ``img``."""
 
 _WORD = re.compile(r"[a-z]+")
-_MEMO_SIZE = 100_000
+_MEMO_SIZE: Final = 100_000
 
 
 class Vocabulary(dict[str, int]):
-    """Which categories the words of a text fall in, one bit each; remembers texts, for labels repeat across pages."""
+    """Which categories the words of a text fall in, one bit each.
+
+    Remembers texts and their parts between spaces, because labels repeat on a page and from page to page.
+    """
 
     def __init__(self, names: dict[str, str]) -> None:
-        self.bit = {word: 1 << number for number, words in enumerate(names.values()) for word in words.split()}
+        self._bit = {
+            word: 1 << number for number, words in enumerate(names.values()) for word in words.split()
+        }
+        self._parts: dict[str, int] = {}
 
     def __missing__(self, text: str) -> int:
+        parts = self._parts
         bits = 0
-        for word in _WORD.findall(text.lower()):
-            bits |= self.bit.get(word, 0)
+        for part in text.split():
+            known = parts.get(part)
+            bits |= self._learn(part) if known is None else known
         if len(self) >= _MEMO_SIZE:
             self.clear()
         self[text] = bits
+        return bits
+
+    def _learn(self, part: str) -> int:
+        bits = 0
+        for word in _WORD.findall(part.lower()):
+            bits |= self._bit.get(word, 0)
+        if len(self._parts) >= _MEMO_SIZE:
+            self._parts.clear()
+        self._parts[part] = bits
         return bits
 
 

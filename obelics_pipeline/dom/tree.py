@@ -8,12 +8,12 @@ from obelics_pipeline.document import ImageNode
 class Box:
     """A block-level element that holds at least one block: ``blocks[start:end]`` of the page.
 
-    ``label`` is what its author calls it (class, id, role and itemprop), ``names`` the categories of these words
-    (``rules.LABELS``) and ``within`` those of the element and all elements around it. ``index`` is its place
-    among the elements of its parent, from 1; ``kind`` that of the text in it.
+    ``names`` is what its author calls it (the categories of its class, id, role and itemprop: ``rules.LABELS``)
+    and ``within`` that of the element and all elements around it. ``index`` is its place among the elements of
+    its parent, from 1; ``kind`` that of the text in it.
     """
 
-    __slots__ = ("_path", "end", "index", "kind", "label", "names", "parent", "start", "tag", "within")
+    __slots__ = ("_path", "end", "index", "kind", "names", "parent", "start", "tag", "within")
 
     def __init__(self, tag: str, kind: str, parent: Box | None, index: int, start: int) -> None:
         self.tag = tag
@@ -22,7 +22,6 @@ class Box:
         self.index = index
         self.start = start
         self.end = start
-        self.label = ""
         self.names = 0
         self.within = 0
         self._path: str | None = None

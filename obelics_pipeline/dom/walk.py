@@ -7,8 +7,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborNode
 
-from obelics_pipeline.document import ImageNode
-from obelics_pipeline.dom.images import ImageFinder, same_picture
+from obelics_pipeline.dom.images import Attributes, ImageFinder, same_picture
 from obelics_pipeline.dom.rules import BLOCKS, IMAGES, LABELS, SKIPPED, TAG_BITS
 from obelics_pipeline.dom.tree import Block, Box, Tree
 
@@ -57,13 +56,15 @@ class Walker:
                 node = closed.next
             text = node.text_content
             if text is not None:
-                parts.append(text)
-                if self.in_links:
-                    self.links += len(text)
+                if parts or not text.isspace():
+                    parts.append(text)
+                    if self.in_links:
+                        self.links += len(text)
                 node = node.next
                 continue
             index += 1
-            action = self.open(node, index)
+            tag = node.tag
+            action = self.open_block(node, tag, index) if tag in BLOCKS else self.open(node, tag, index)
             if action >= 0:
                 stack.append((node, action, index))
                 index = 0
@@ -84,11 +85,8 @@ class Walker:
         self.tree.boxes.append(root)
         return self.tree
 
-    def open(self, node: LexborNode, index: int) -> int:
-        """Take an element in; what to do when it closes, or ``_PASS_OVER`` its content."""
-        tag = node.tag
-        if tag in BLOCKS:
-            return self.open_block(node, tag, index)
+    def open(self, node: LexborNode, tag: str | None, index: int) -> int:
+        """Take an inline element in; what to do when it closes, or ``_PASS_OVER`` its content."""
         if tag == "a":
             self.in_links += 1
             return _LINK
@@ -121,9 +119,7 @@ class Walker:
         box = self.box = Box(tag, kind, parent, index, len(self.tree.blocks))
         if tag != "body":
             if attributes:
-                get = attributes.get
-                box.label = f"{get('class') or ''} {get('id') or ''} {get('role') or ''} {get('itemprop') or ''}"
-                box.names = LABELS[box.label]
+                box.names = names_of(attributes)
             box.within = parent.within | box.names | TAG_BITS.get(tag, 0)
         return _BLOCK
 
@@ -189,7 +185,9 @@ class Walker:
             image = self.images.find(img.attributes)
             if image is not None:
                 self.flush()
-                self.tree.blocks.append(Block("image", "", int(self.in_links > 0), self.box, image, "noscript"))
+                self.tree.blocks.append(
+                    Block("image", "", int(self.in_links > 0), self.box, image, "noscript")
+                )
         return _PASS_OVER
 
     def open_picture(self, node: LexborNode, index: int) -> int:
@@ -233,7 +231,17 @@ _HANDLERS: Final = {
 }
 
 
-def is_hidden(attributes: dict[str, str | None]) -> bool:
+def names_of(attributes: Attributes) -> int:
+    """What the author of a page calls an element, by the categories of ``rules.NAMES``."""
+    names = 0
+    for key in ("class", "id", "role", "itemprop"):
+        value = attributes.get(key)
+        if value:
+            names |= LABELS[value]
+    return names
+
+
+def is_hidden(attributes: Attributes) -> bool:
     """Whether the page hides the element from its readers."""
     if "hidden" in attributes:
         return _STREAMED.match(attributes.get("id") or "") is None

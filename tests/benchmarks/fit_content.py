@@ -36,7 +36,14 @@ WEIGHTS = Path(content.__file__).with_name("weights.json")
 TEXT = (features.SHAPE, features.SETTING, features.AROUND, features.PLACE)
 IMAGE = (pictures.SOURCE, features.SETTING, pictures.STATE)
 # Kinds of ground truth that list the whole content of a page, the most careful first.
-WHOLE = ("interleaved_html", "interleaved_selector", "interleaved_md", "fulltext", "interleaved_list", "interleaved_ftr")
+WHOLE = (
+    "interleaved_html",
+    "interleaved_selector",
+    "interleaved_md",
+    "fulltext",
+    "interleaved_list",
+    "interleaved_ftr",
+)
 SHORT = 25  # normalised characters; shorter texts must equal a whole line of the ground truth
 FORBIDDEN, REQUIRED = 0.15, 0.1  # weights of snippets, against 1 for all texts of a page together
 FOLDS = 4
@@ -64,7 +71,9 @@ class Sample:
         truth = next((t for kind in WHOLE for t in self.truths if t["kind"] == kind and t.get("text")), None)
         if truth is not None:
             label = whole_labels(norms, truth["text"])
-            weight = np.sqrt([max(1, sum(score_docs.words(block.text).values())) for block in self.view.texts])
+            weight = np.sqrt(
+                [max(1, sum(score_docs.words(block.text).values())) for block in self.view.texts]
+            )
             return label, weight / max(1.0, weight.sum())
         label, weight = np.full(len(norms), -1.0), np.zeros(len(norms))
         for truth in self.truths:
@@ -88,7 +97,9 @@ class Sample:
     def image_labels(self) -> tuple[list[bool], float] | None:
         """Whether the ground truth has each image, and the weight of the page's images; None where unknown."""
         exact = [t for t in self.truths if t.get("blocks") is not None and t["kind"] != "interleaved_list"]
-        located = [t["silver"]["images"] for t in self.truths if (t.get("silver") or {}).get("coverage", 0) >= 0.8]
+        located = [
+            t["silver"]["images"] for t in self.truths if (t.get("silver") or {}).get("coverage", 0) >= 0.8
+        ]
         if not exact and not located:
             return None
         urls = [b["url"] for t in exact for b in t["blocks"] if b["t"] == "img"]
@@ -184,7 +195,9 @@ def fit_weights(pages: Sequence[Sample]) -> dict[str, dict[str, float]]:
     return {"text": text, "image": named(fit(rows, 3, 5), IMAGE)}
 
 
-def write_documents(pages: Sequence[Sample], weights: dict[str, dict[str, float]], path: Path, mode: str) -> None:
+def write_documents(
+    pages: Sequence[Sample], weights: dict[str, dict[str, float]], path: Path, mode: str
+) -> None:
     content.MODEL.__init__(weights)  # type: ignore[misc]
     with path.open(mode) as file:
         for page in pages:
@@ -195,8 +208,12 @@ def write_documents(pages: Sequence[Sample], weights: dict[str, dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evaluate", type=Path, metavar="DOCS.jsonl", help="write documents of unseen hosts here")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--evaluate", type=Path, metavar="DOCS.jsonl", help="write documents of unseen hosts here"
+    )
     arguments = parser.parse_args()
     pages = list(samples())
     if arguments.evaluate is None:
