@@ -75,7 +75,10 @@ def extract_document(page: Page, options: ExtractOptions = ExtractOptions()) -> 
     head = read_head(parser)
     base = resolve(head.base, page.url) if head.base else None
     finder = ImageFinder(base or page.url)
-    tree = Walker(finder, options.max_nodes).walk(parser.root)
+    root = parser.root
+    if root is None:
+        raise PageFailed("not_parsed", "the parser made no tree of the page")
+    tree = Walker(finder, options.max_nodes).walk(root)
     kept = main_content(tree) if options.main_content else tree.blocks
     host = host_of(page.url)
     document = Document(

@@ -21,8 +21,7 @@ MAX_CANDIDATES: Final = 3
 
 _NO_ADDRESS = ("data:", "about:", "javascript:", "blob:", "#")
 _PLACEHOLDER = re.compile(
-    r"(?:blank|spacer|placeholder|gr[ea]y|pixel|transparent|lazy|loading|1x1|empty|fallback).*\.(?:gif|png|svg|jpe?g)",
-    re.IGNORECASE,
+    r"(?:blank|spacer|placeholder|gr[ea]y|pixel|transparent|lazy|loading|1x1|empty|fallback).*\.(?:gif|png|svg|jpe?g)"
 )
 _SRCSET_URL = re.compile(r"[ \t\n\f\r,]*([^ \t\n\f\r]+)")
 _DESCRIPTORS = re.compile(r"[^,(]*(?:\([^)]*\)?[^,(]*)*")
@@ -147,7 +146,8 @@ def is_placeholder(reference: str) -> bool:
     """Whether a source stands for a picture that a script would put in its place."""
     if reference[:11].lower().startswith(_NO_ADDRESS):
         return True
-    return _PLACEHOLDER.search(reference.partition("?")[0].rpartition("/")[2]) is not None
+    name = reference.partition("?")[0].rpartition("/")[2]
+    return _PLACEHOLDER.search(name.lower()) is not None
 
 
 def _source(attributes: Attributes) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser
 
 SKIPPED: Final = frozenset(
     ["script", "style", "template", "svg", "head", "title", "meta", "link", "base", "iframe", "object", "embed", "applet", "audio", "canvas", "select", "option", "optgroup", "datalist", "button", "input", "textarea", "map", "area", "param", "track", "progress", "meter", "frame", "frameset", "noframes", "dialog"]
@@ -126,6 +129,23 @@ class Vocabulary(dict[str, int]):
             self._parts.clear()
         self._parts[part] = bits
         return bits
+
+
+def ids_of(tags: Iterable[str]) -> dict[int, str]:
+    """The numbers by which the parser knows elements: cheaper to ask for, and to look up, than names."""
+    parser = LexborHTMLParser("")
+    return {parser.create_node(tag).tag_id: tag for tag in tags}
+
+
+def comment_ids() -> list[int]:
+    """The numbers of what is neither element nor text: comments and document types."""
+    root = LexborHTMLParser("<!doctype html><!-- --><p>").root
+    first = root.prev if root is not None else None
+    numbers = []
+    while first is not None:
+        numbers.append(first.tag_id)
+        first = first.prev
+    return numbers
 
 
 LABELS: Final = Vocabulary(NAMES)

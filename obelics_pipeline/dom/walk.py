@@ -8,7 +8,7 @@ from typing import Final
 from selectolax.lexbor import LexborNode
 
 from obelics_pipeline.dom.images import Attributes, ImageFinder, same_picture
-from obelics_pipeline.dom.rules import BLOCKS, IMAGES, LABELS, SKIPPED, TAG_BITS
+from obelics_pipeline.dom.rules import BLOCKS, IMAGES, LABELS, SKIPPED, TAG_BITS, comment_ids, ids_of
 from obelics_pipeline.dom.tree import Block, Box, Tree
 
 MAX_DEPTH: Final = 300
@@ -21,8 +21,46 @@ _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
 # React streams parts of a page as hidden elements with such ids, and a script moves them into place.
 _STREAMED = re.compile(r"S:[0-9a-f]+$")
 
-# What an element asks for when it opens, or when it closes.
-_PASS_OVER, _ENTER, _BLOCK, _LINK, _PICTURE = -1, 0, 1, 2, 3
+# What to do with the content of an element, and when it closes.
+_PASS_OVER: Final = -1
+_ENTER: Final = 0
+_BLOCK: Final = 1
+_LINK: Final = 2
+_PICTURE: Final = 3
+
+# What an element is that is no block.
+_INLINE: Final = 0
+_SKIP: Final = 1
+_ANCHOR: Final = 2
+_BREAK: Final = 3
+_IMAGE: Final = 4
+_SOURCE: Final = 5
+_PICTURES: Final = 6
+_FALLBACK: Final = 7
+_CODE: Final = 8
+_RULE: Final = 9
+_MATH: Final = 10
+
+_ROLES: Final = {
+    "a": _ANCHOR,
+    "br": _BREAK,
+    "picture": _PICTURES,
+    "source": _SOURCE,
+    "noscript": _FALLBACK,
+    "pre": _CODE,
+    "hr": _RULE,
+    "math": _MATH,
+    **dict.fromkeys(IMAGES, _IMAGE),
+    **dict.fromkeys(SKIPPED, _SKIP),
+}
+_BLOCK_OF: Final = ids_of(BLOCKS)
+_OWN: Final = 1 << 12
+"""Elements that HTML does not know have numbers above this, others in every page."""
+
+_ROLE_OF: Final = {
+    **{number: _ROLES[tag] for number, tag in ids_of(_ROLES).items()},
+    **dict.fromkeys(comment_ids(), _SKIP),
+}
 
 
 class Walker:
@@ -63,8 +101,13 @@ class Walker:
                 node = node.next
                 continue
             index += 1
-            tag = node.tag
-            action = self.open_block(node, tag, index) if tag in BLOCKS else self.open(node, tag, index)
+            number = node.tag_id
+            tag = _BLOCK_OF.get(number)
+            if tag is not None:
+                action = self.open_block(node, tag, index)
+            else:
+                role = _ROLE_OF.get(number, _INLINE) if number < _OWN else _ROLES.get(node.tag or "", _INLINE)
+                action = self.open(node, role, index)
             if action >= 0:
                 stack.append((node, action, index))
                 index = 0
@@ -85,25 +128,35 @@ class Walker:
         self.tree.boxes.append(root)
         return self.tree
 
-    def open(self, node: LexborNode, tag: str | None, index: int) -> int:
-        """Take an inline element in; what to do when it closes, or ``_PASS_OVER`` its content."""
-        if tag == "a":
+    def open(self, node: LexborNode, role: int, index: int) -> int:
+        """Take an element in that is no block; what to do when it closes, or ``_PASS_OVER`` its content."""
+        if role == _ANCHOR:
             self.in_links += 1
             return _LINK
-        if tag == "br":
+        if role == _SKIP:
+            return _PASS_OVER
+        if role == _INLINE:
+            attributes = node.attributes
+            return _PASS_OVER if attributes and is_hidden(attributes) else _ENTER
+        if role == _BREAK:
             self.lines.append("".join(self.parts))
             self.parts.clear()
-            return _PASS_OVER
-        if tag is None or tag in SKIPPED or tag[0] == "-":
-            return _PASS_OVER
-        if tag in IMAGES:
+        elif role == _IMAGE:
             self.add_image(node)
-            return _PASS_OVER
-        handler = _HANDLERS.get(tag)
-        if handler is not None:
-            return handler(self, node, index)
-        attributes = node.attributes
-        return _PASS_OVER if attributes and is_hidden(attributes) else _ENTER
+        elif role == _RULE:
+            self.flush()
+        elif role == _CODE:
+            self.add_code(node, index)
+        elif role == _SOURCE:
+            self.images.add_source(node.attributes)
+        elif role == _MATH:
+            self.add_math(node)
+        elif role == _FALLBACK:
+            return self.add_noscript(node)
+        else:
+            self.images.open_picture()
+            return _PICTURE
+        return _PASS_OVER
 
     def open_block(self, node: LexborNode, tag: str, index: int) -> int:
         attributes = node.attributes
@@ -146,7 +199,7 @@ class Walker:
             text = "\n".join([" ".join(line.split()) for line in self.lines]).strip()
             self.lines.clear()
         else:
-            text = " ".join("".join(parts).split())
+            text = " ".join((parts[0] if len(parts) == 1 else "".join(parts)).split()) if parts else ""
         parts.clear()
         if text:
             box = self.box
@@ -175,7 +228,7 @@ class Walker:
         blocks = self.tree.blocks
         return blocks[-1] if blocks and blocks[-1].image is not None and not self.has_text() else None
 
-    def add_noscript(self, node: LexborNode, index: int) -> int:
+    def add_noscript(self, node: LexborNode) -> int:
         text = node.text_lexbor()
         if len(text) > NOSCRIPT_TEXT and "<" not in text:
             return _ENTER
@@ -190,15 +243,7 @@ class Walker:
                 )
         return _PASS_OVER
 
-    def open_picture(self, node: LexborNode, index: int) -> int:
-        self.images.open_picture()
-        return _PICTURE
-
-    def add_source(self, node: LexborNode, index: int) -> int:
-        self.images.add_source(node.attributes)
-        return _PASS_OVER
-
-    def add_code(self, node: LexborNode, index: int) -> int:
+    def add_code(self, node: LexborNode, index: int) -> None:
         self.flush()
         text = node.text_lexbor().strip("\n").rstrip()
         if text.strip():
@@ -208,27 +253,11 @@ class Walker:
             box.within = self.box.within
             self.tree.boxes.append(box)
             blocks.append(Block("code", text, 0, box))
-        return _PASS_OVER
 
-    def add_rule(self, node: LexborNode, index: int) -> int:
-        self.flush()
-        return _PASS_OVER
-
-    def add_math(self, node: LexborNode, index: int) -> int:
+    def add_math(self, node: LexborNode) -> None:
         """Inline MathML: its TeX source where the page has it, else its text."""
         tex = node.css_first('annotation[encoding="application/x-tex"]')
         self.parts.append(tex.text_lexbor() if tex is not None else node.text_lexbor())
-        return _PASS_OVER
-
-
-_HANDLERS: Final = {
-    "pre": Walker.add_code,
-    "picture": Walker.open_picture,
-    "source": Walker.add_source,
-    "noscript": Walker.add_noscript,
-    "hr": Walker.add_rule,
-    "math": Walker.add_math,
-}
 
 
 def names_of(attributes: Attributes) -> int:
