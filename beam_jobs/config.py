@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from filters.apply import AssembleOptions, FilterOptions, Share
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
+from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.fetch_types import FetchOptions
 
@@ -18,12 +19,9 @@ __all__ = ["Config", "load", "section_hash", "shipped"]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class ExtractSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How pages become documents. Sizes are bytes, times seconds."""
+class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
+    """How pages become documents, and how the work is cut. Sizes are bytes."""
 
-    main_content: bool = True
-    """Keep the main content only; ``false`` keeps the whole page."""
-    max_page_bytes: Positive = 10_000_000
     range_bytes: Positive = 64_000_000
     """What one task reads of a WARC file. Part of the result: it decides which document is in which file."""
     max_failed_share: Share = 0.01
@@ -45,6 +43,16 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
     shard_images: Positive = 2_000
     """Images in a part; the URLs are hashed into as many parts as that takes. Part of the result, too."""
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the result depends on: not how fast images are asked for, nor where a name of ``hosts`` leads.
+
+        So work stays done when a server that stands in for others moves to another port.
+        """
+        pace = {"concurrency", "per_host"}
+        values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
+        return values | {"hosts": sorted(self.hosts)}
 
 
 class ExportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
@@ -14,14 +14,17 @@ from rich.text import Text
 
 from beam_jobs import io
 from beam_jobs.config import Config
-from beam_jobs.options import extract_options
 from filters.apply import Outcome, filter_document
 from filters.decisions import Decision
 from obelics_pipeline import warc
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Node, TextNode
+from obelics_pipeline.dom.content import image_scores, keep_texts, text_scores
 from obelics_pipeline.dom.extract import Extraction, extract_document
-from obelics_pipeline.dom.nodes import nodes_of
+from obelics_pipeline.dom.features import View
+from obelics_pipeline.dom.nodes import nodes_of, pieces
+from obelics_pipeline.dom.pictures import Gallery
+from obelics_pipeline.dom.tree import Block, Tree
 from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page
 
@@ -29,23 +32,32 @@ EXCERPT: Final = 100
 """Characters of a node that are shown."""
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A node of the page, its place in the document (None if it is not in it), and what it is made of."""
+
+    index: int | None
+    node: Node
+    blocks: list[Block]
+
+
 def explain(place: str, config: Config, url: str | None, console: Console | None = None) -> None:
     """Print what extraction and the filters of ``config`` make of the page at ``place``.
 
-    What main-content recognition leaves out is shown, too, as rejected by ``main_content``.
+    What main-content recognition leaves out is shown, too, as rejected by ``main_content``; it decides by
+    the score (log-odds).
     ``place`` is an HTML file, or ``archive#offset``. Raises ``InputError`` if there is no such page.
     """
     console = console or Console()
     page = _page(place, url)
     try:
-        extraction = extract_document(page, extract_options(config.extract))
+        extraction = extract_document(page, config.extract)
     except PageFailed as error:
         raise RunFailed(f"{place}: the page cannot be extracted ({error.error}): {error}") from error
     document = extraction.document
     outcome = filter_document(document, replace(config.filter, sample_share=0.0), Tally())
     _print_head(console, page, extraction)
-    whole = nodes_of(extraction.tree.blocks, extraction.tree.blocks)
-    console.print(_table(side_by_side(whole, document.nodes), outcome.decisions))
+    scores = scores_of(extraction.tree) if config.extract.main_content else {}
+    console.print(_table(rows_of(extraction), scores, outcome.decisions))
     _print_verdict(console, outcome)
 
 
@@ -71,30 +83,53 @@ def _print_head(console: Console, page: Page, extraction: Extraction) -> None:
         console.print(Text(f"notes: {', '.join(extraction.notes)}"))
 
 
-def side_by_side(whole: Sequence[Node], kept: Sequence[Node]) -> Iterator[tuple[int | None, Node]]:
-    """The nodes of the whole page in order, with their place among those ``kept``, None if they are not."""
-    matcher = SequenceMatcher(None, [*map(_place, whole)], [*map(_place, kept)], autojunk=False)
-    for same, start, end, first, last in matcher.get_opcodes():
-        if same != "equal":
-            yield from ((None, node) for node in whole[start:end])
-        yield from enumerate(kept[first:last], first)
+def rows_of(extraction: Extraction) -> list[Row]:
+    """The nodes of the document and, each in its place, those that the rest of the page would make."""
+    blocks, kept = extraction.tree.blocks, set(extraction.kept)
+    rest = [block for block in blocks if block not in kept]
+    inside = zip(extraction.document.nodes, pieces(extraction.kept, blocks), strict=True)
+    outside = zip(nodes_of(rest, blocks, extraction.finder), pieces(rest, blocks), strict=True)
+    rows = [Row(index, node, made_of) for index, (node, (_, made_of)) in enumerate(inside)]
+    rows += [Row(None, node, made_of) for node, (_, made_of) in outside]
+    place = {block: number for number, block in enumerate(blocks)}
+    return sorted(rows, key=lambda row: place[row.blocks[0]])
 
 
-def _place(node: Node) -> tuple[type, str]:
-    return type(node), node.dom_path
+def scores_of(tree: Tree) -> dict[Block, float]:
+    """The score of every block of a page, from which main-content recognition decides."""
+    if not tree.blocks:
+        return {}
+    view = View(tree)
+    texts = text_scores(view)
+    images = iter(image_scores(Gallery(view, keep_texts(view, texts))))
+    of_text = iter(texts)
+    return {block: next(of_text if block.image is None else images) for block in tree.blocks}
 
 
-def _table(nodes: Iterable[tuple[int | None, Node]], decisions: Iterable[Decision]) -> Table:
+def _table(rows: Iterable[Row], scores: dict[Block, float], decisions: Iterable[Decision]) -> Table:
     refused = {row.index: why(row) for row in decisions if row.level != "document"}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("node", "kind", "what", "rejected by"):
+    table.add_column("node", justify="right")
+    table.add_column("score", justify="right")
+    for name in ("kind", "what", "rejected by"):
         table.add_column(name, overflow="fold")
-    for index, node in nodes:
-        kind = node.kind if isinstance(node, TextNode) else "image"
-        reason = "main_content" if index is None else refused.get(index, "")
-        number = "" if index is None else str(index)
-        table.add_row(number, kind, Text(_excerpt(node)), Text(reason, "red"), style="dim" if reason else "")
+    for row in rows:
+        reason = "main_content" if row.index is None else refused.get(row.index, "")
+        table.add_row(
+            "" if row.index is None else str(row.index),
+            _score([scores[block] for block in row.blocks if block in scores]),
+            row.node.kind if isinstance(row.node, TextNode) else "image",
+            Text(_excerpt(row.node)),
+            Text(reason, "red"),
+            style="dim" if reason else "",
+        )
     return table
+
+
+def _score(scores: list[float]) -> str:
+    """``+1.2``, or from the lowest to the highest score of the blocks of a list or table."""
+    ends = sorted({f"{min(scores):+.1f}", f"{max(scores):+.1f}"}, key=float) if scores else []
+    return " to ".join(ends)
 
 
 def _excerpt(node: Node) -> str:

@@ -12,7 +12,6 @@ import msgspec
 
 from beam_jobs import io, stages
 from beam_jobs.config import ExtractSection
-from beam_jobs.options import extract_options
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, Writer, document_writer, flat_writer, weight
 from beam_jobs.stages import EXTRACT, Plan, Session
@@ -58,7 +57,7 @@ def extract_part(part: Part, path: str, start: int, stop: int, section: ExtractS
     tally = counting("records", "pages", "paragraphs", "images")
     files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
     with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
-        extraction = _Extraction(tally, documents, failures, extract_options(section))
+        extraction = _Extraction(tally, documents, failures, section)
         with io.open_read(path) as stream:
             records = warc.read_pages(
                 stream, name_of(path), start=start, stop=stop, max_page_bytes=section.max_page_bytes

@@ -12,7 +12,6 @@ import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
-from beam_jobs.config import ImagesSection
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer, row_groups
 from beam_jobs.stages import DEDUP, IMAGES, Plan, Session
@@ -36,8 +35,7 @@ def plan(session: Session) -> Plan:
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     section = session.config.images
     shards = max(1, -(-found.tally.level("images").kept // section.shard_images))
-    made = stages.plan(session, IMAGES, section, [stages.input_of(found, DEDUP)], shards)
-    options = options_of(section)
+    made = stages.plan(session, IMAGES, section.result, [stages.input_of(found, DEDUP)], shards)
 
     def build(pipeline: beam.Pipeline) -> None:
         urls = (
@@ -50,15 +48,10 @@ def plan(session: Session) -> Plan:
         _ = (
             urls
             | "GiveToShards" >> GiveToParts([""] * shards)
-            | "FetchImages" >> beam.ParDo(DoPart(made.space, partial(fetch_part, options=options)))
+            | "FetchImages" >> beam.ParDo(DoPart(made.space, partial(fetch_part, options=section)))
         )
 
     return msgspec.structs.replace(made, build=build)
-
-
-def options_of(section: ImagesSection) -> FetchOptions:
-    """What a download has to know of the configuration."""
-    return FetchOptions(**{name: getattr(section, name) for name in FetchOptions.__struct_fields__})
 
 
 def image_urls(path: str) -> Iterator[tuple[str, int]]:
@@ -71,8 +64,11 @@ def image_urls(path: str) -> Iterator[tuple[str, int]]:
 
 def shard_of(key: str, shards: int) -> int:
     """The shard of a URL or an id: a hash, so that it is the same in every build."""
-    digest = blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest) % shards
+    return int.from_bytes(_digest(key)) % shards
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def _with_shard(row: tuple[str, int], shards: int) -> tuple[int, tuple[str, int]]:
@@ -87,7 +83,8 @@ def fetch_part(part: Part, path: str, rows: list[tuple[str, int]], options: Fetc
         for url, slots in rows:
             writer.add(UrlSlots(url, slots))
     with tempfile.TemporaryFile() as spool:
-        fetched = _fetch([url for url, _ in rows], options, spool)
+        mixed = sorted((url for url, _ in rows), key=_digest)  # else the URLs of one host come together
+        fetched = _fetch(mixed, options, spool)
         stored = _store(part, fetched, spool)
     tally = counting("image_urls")
     with (

@@ -13,7 +13,7 @@ from obelics_pipeline.document import Document
 from obelics_pipeline.dom.content import main_content
 from obelics_pipeline.dom.images import ImageFinder
 from obelics_pipeline.dom.nodes import nodes_of
-from obelics_pipeline.dom.tree import Tree
+from obelics_pipeline.dom.tree import Block, Tree
 from obelics_pipeline.dom.walk import Walker
 from obelics_pipeline.errors import PageFailed
 from obelics_pipeline.page import Page
@@ -40,12 +40,17 @@ class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Extraction(msgspec.Struct, frozen=True):
-    """What a page gave: its document, what is worth noting, the charset used, and the tree it came from."""
+    """What a page gave: its document, what is worth noting, the charset used, and what the document was made of.
+
+    ``kept`` are the blocks of ``tree`` that are in the document; ``finder`` knows the addresses of its images.
+    """
 
     document: Document
     notes: tuple[str, ...]
     charset: str
     tree: Tree
+    kept: list[Block]
+    finder: ImageFinder
 
 
 class Head(msgspec.Struct):
@@ -78,7 +83,7 @@ def extract_document(page: Page, options: ExtractOptions = ExtractOptions()) -> 
     root = parser.root
     if root is None:
         raise PageFailed("not_parsed", "the parser made no tree of the page")
-    tree = Walker(finder, options.max_nodes).walk(root)
+    tree = Walker(finder, options.max_nodes, furniture=not options.main_content).walk(root)
     kept = main_content(tree) if options.main_content else tree.blocks
     host = host_of(page.url)
     document = Document(
@@ -91,7 +96,7 @@ def extract_document(page: Page, options: ExtractOptions = ExtractOptions()) -> 
         title=head.title,
         consent=consent.signals(page.headers, head.meta),
     )
-    return Extraction(document, (*notes, *tree.notes), charset, tree)
+    return Extraction(document, (*notes, *tree.notes), charset, tree, kept, finder)
 
 
 def read_head(parser: LexborHTMLParser) -> Head:

@@ -23,17 +23,25 @@ _MAX_CAPTION: Final = 1000
 def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block], finder: ImageFinder) -> tuple[Node, ...]:
     """The nodes that the kept blocks of a page make, in order; captions are looked for among all its blocks."""
     captions = _captions(all_blocks)
-    layouts = _layout_tables(all_blocks)
     nodes: list[Node] = []
-    for key, group in groupby(kept, lambda block: _gathers(block, layouts)):
-        blocks = list(group)
-        if key is None:
-            nodes.extend(_single(block, captions, finder) for block in blocks)
+    for box, blocks in pieces(kept, all_blocks):
+        if box is None:
+            nodes.append(_single(blocks[0], captions, finder))
         elif blocks[0].kind == "list":
-            nodes.append(TextNode("list", "\n".join(_items(blocks)), key.path))
+            nodes.append(TextNode("list", "\n".join(_items(blocks)), box.path))
         else:
-            nodes.append(TextNode("table", "\n".join(_rows(blocks)), key.path))
+            nodes.append(TextNode("table", "\n".join(_rows(blocks)), box.path))
     return tuple(nodes)
+
+
+def pieces(kept: Sequence[Block], all_blocks: Sequence[Block]) -> Iterator[tuple[Box | None, list[Block]]]:
+    """The kept blocks that make one node each: all those of a list or table and its box, or one alone."""
+    layouts = _layout_tables(all_blocks)
+    for box, group in groupby(kept, lambda block: _gathers(block, layouts)):
+        if box is None:
+            yield from ((None, [block]) for block in group)
+        else:
+            yield box, list(group)
 
 
 def _gathers(block: Block, layouts: set[Box]) -> Box | None:

@@ -261,12 +261,26 @@ def test_section_hash(write, first: str, second: str, same: bool) -> None:
     assert all(len(digest) == 32 for digest in hashes)
 
 
-def test_the_order_of_hosts_is_no_difference(write) -> None:
-    hosts = ["a.test: '127.0.0.1:81'", "b.test: '127.0.0.1:82'"]
-    images = "images: {allow_private: true, hosts: {%s}}"
-    texts = [images % ", ".join(hosts), images % ", ".join(reversed(hosts))]
-    first, second = (section_hash(load(write(text)).images) for text in texts)
-    assert first == second != section_hash(Config().images)
+HOSTS = "images: {allow_private: true, hosts: {a.test: '127.0.0.1:81', b.test: '127.0.0.1:82'}}"
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param(
+            "images: {allow_private: true, hosts: {b.test: '127.0.0.1:9', a.test: '127.0.0.1:8'}}",
+            True,
+            id="where names lead, and their order",
+        ),
+        pytest.param(HOSTS.replace("images: {", "images: {per_host: 1, concurrency: 2, "), True, id="pace"),
+        pytest.param("images: {allow_private: true, hosts: {a.test: '127.0.0.1:81'}}", False, id="names"),
+        pytest.param(HOSTS.replace("images: {", "images: {max_bytes: 9, "), False, id="a limit"),
+        pytest.param(HOSTS.replace("images: {", "images: {shard_images: 9, "), False, id="the parts"),
+    ],
+)
+def test_what_the_result_of_images_depends_on(write, other: str, same: bool) -> None:
+    first, second = (section_hash(load(write(text)).images.result) for text in (HOSTS, other))
+    assert (first == second) is same
 
 
 def test_sections_hash_apart() -> None:

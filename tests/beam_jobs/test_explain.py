@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from beam_jobs.cli import main
 from beam_jobs.config import Config, load
-from beam_jobs.explain import explain, side_by_side
-from obelics_pipeline.document import ImageNode, TextNode
+from beam_jobs.explain import explain, rows_of
+from obelics_pipeline.dom.extract import ExtractOptions, extract_document
+from obelics_pipeline.dom.nodes import nodes_of
 from obelics_pipeline.errors import InputError
+from obelics_pipeline.page import Page
 
 PAGE = """<html lang=en><head><title>A title</title></head><body><article>
 <p>The harbour wakes slowly, and the boats come home before the town has had its coffee.</p>
@@ -51,19 +54,34 @@ def test_a_page_is_shown_node_by_node(tmp_path: Path, config: Config) -> None:
     assert "document: rejected by image_count: 1 < 2" in shown
 
 
+LIST = """<body><ul><li>one</li><li>two</li><li>three</li></ul>
+<img src=a.png><p>A paragraph</p></body>"""
+
+
 def test_nodes_outside_the_main_content_stand_in_their_places() -> None:
-    a, b, c = (TextNode("paragraph", text, f"/p[{text}]") for text in "123")
-    picture = ImageNode("https://a.example/a.png", dom_path="/p[2]")
-    trimmed = TextNode("list", "less", "/ul")
-    whole = [a, b, picture, TextNode("list", "more", "/ul"), c]
-    assert list(side_by_side(whole, [picture, trimmed])) == [
-        (None, a),
-        (None, b),
-        (0, picture),
-        (1, trimmed),
-        (None, c),
+    whole = extract_document(Page("https://a.example/", LIST.encode()), ExtractOptions(main_content=False))
+    one, two, three, picture, paragraph = whole.tree.blocks
+    kept = [two, three, paragraph]
+    document = replace(whole.document, nodes=nodes_of(kept, whole.tree.blocks, whole.finder))
+    assert [
+        (row.index, getattr(row.node, "text", None), row.blocks)
+        for row in rows_of(replace(whole, document=document, kept=kept))
+    ] == [
+        (None, "- one", [one]),
+        (0, "- two\n- three", [two, three]),
+        (None, None, [picture]),
+        (1, "A paragraph", [paragraph]),
     ]
-    assert list(side_by_side([], [])) == []
+
+
+def test_scores_are_what_main_content_decides_by(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<nav><a href=/>Home</a> <a href=/x>Contact us</a></nav>" + PAGE)
+    rows = [line.split() for line in lines(str(path), load("default"), "https://a.example/dir/page")]
+    menu = next(row for row in rows if "Home" in row)
+    story = next(row for row in rows if "harbour" in row)
+    assert menu[-1] == "main_content"
+    assert float(menu[0]) < 0 < float(story[1])
 
 
 def test_a_page_of_an_archive_is_found_by_its_offset(archive: Path, config: Config, tmp_path: Path) -> None:
