@@ -87,12 +87,17 @@ MODEL: Final = Model(json.loads(files("obelics_pipeline.dom").joinpath("weights.
 
 def _together(scores: list[float], names: Sequence[str]) -> list[float]:
     """The scores of things that stand on a page several times, judged once: by the mean of their scores."""
-    if len(set(names)) == len(names):
-        return scores
-    same: dict[str, list[float]] = {}
-    for name, score in zip(names, scores, strict=True):
-        same.setdefault(name, []).append(score)
-    return [sum(same[name]) / len(same[name]) for name in names]
+    first: dict[str, int] = {}
+    groups: dict[int, list[int]] = {}
+    for i, name in enumerate(names):
+        at = first.setdefault(name, i)
+        if at != i:
+            groups.setdefault(at, [at]).append(i)
+    for group in groups.values():
+        mean = sum([scores[i] for i in group]) / len(group)
+        for i in group:
+            scores[i] = mean
+    return scores
 
 
 def text_scores(view: View, model: Model = MODEL) -> list[float]:

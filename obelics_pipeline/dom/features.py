@@ -74,7 +74,7 @@ _BOXES = {
 }
 _BOX = {tag: 1 << (17 + number) for tag, number in _BOXES.items()}
 _SENTENCE_ENDS = frozenset('.!?。！？…:”"')
-_DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"[0-9]")
 _LENGTH_BITS = [(1 << n) - 1 for n in range(len(LENGTHS) + 1)]
 _SHARE_BITS = [((1 << n) - 1) << len(LENGTHS) for n in range(len(LINK_SHARES) + 1)]
 _EDGE = 6  # beyond the ends of a page: links, short
@@ -136,8 +136,6 @@ class View:
         self.sum_links = list(accumulate([n * s for n, s in zip(lengths, shares, strict=True)], initial=0.0))
         self.sum_longs = list(accumulate(longs, initial=0))
         self.core = self._core()
-        self._settings: dict[Box, int] = {}
-        self._groups: dict[Box, int] = {}
 
     def _core(self) -> Box:
         """The box with the most long text, less what looks like furniture: a first guess at the main content."""
@@ -159,8 +157,7 @@ class View:
 
     def group(self, box: Box) -> int:
         """Ten bits on the texts of a box together."""
-        bits = self._groups.get(box)
-        if bits is None:
+        if box.group < 0:
             start, end = self.rank[box.start], self.rank[box.end]
             count = end - start or 1
             length = self.sum_lengths[end] - self.sum_lengths[start]
@@ -168,14 +165,9 @@ class View:
             longs = self.sum_longs[end] - self.sum_longs[start]
             bits = (longs > 0) | (longs > 2) << 1 | (longs > 5) << 2
             bits |= (links > 0.2) << 3 | (links > 0.5) << 4 | (links > 0.8) << 5
-            bits |= (
-                (length < 30 * count) << 6
-                | (length < 80 * count) << 7
-                | (count > 10) << 8
-                | (count > 50) << 9
-            )
-            self._groups[box] = bits
-        return bits
+            bits |= (length < 30 * count) << 6 | (length < 80 * count) << 7 | (count > 10) << 8 | (count > 50) << 9
+            box.group = bits
+        return box.group
 
     def setting(self, box: Box) -> int:
         """What stands around a block in ``box``: its names, and its groups.
@@ -190,17 +182,15 @@ class View:
 
     def _surroundings(self, box: Box) -> int:
         """Names on the way to the first and the second group around a block in ``box``, and the three groups."""
-        bits = self._settings.get(box)
-        if bits is None:
+        if box.around < 0:
             if box.end - box.start <= 1 and box.parent is not None:
-                bits = box.names << _NEAR | self._surroundings(box.parent)
+                box.around = box.names << _NEAR | self._surroundings(box.parent)
             else:
                 second, next_names = _wider(box, box.end - box.start)
                 third, _ = _wider(second, second.end - second.start)
                 groups = self.group(box) | self.group(second) << 10 | self.group(third) << 20
-                bits = box.names << _NEAR | next_names << _NEXT | groups << _GROUPS
-            self._settings[box] = bits
-        return bits
+                box.around = box.names << _NEAR | next_names << _NEXT | groups << _GROUPS
+        return box.around
 
     def around(self) -> list[int]:
         """For every text, what its neighbours are: four bits for each of three before and three behind."""

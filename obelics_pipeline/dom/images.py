@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -14,7 +14,7 @@ from obelics_pipeline.url import resolve
 LAZY_SOURCES: Final = ["data-src", "data-original", "data-lazy-src", "data-orig-file", "data-large-file", "data-full-src", "data-hi-res-src", "data-original-src", "data-lazy", "data-url", "data-image", "data-img-src", "data-actualsrc", "data-echo", "data-lazyload", "data-srcurl", "data-delayed-url", "data-gt-lazy-src", "data-cfsrc", "data-pin-media", "data-img", "data-raw-src", "data-runner-src", "data-lateloadsrc", "data-lateload-src", "data-src-fg", "data-scroll-image", "src2", "data-fallback-src", "data-medium-file", "data-native-src", "data-default-src", "data-ll-src", "data-flickity-lazyload", "data-bg-src", "file", "zoomfile"]
 """Attributes in which scripts for lazy loading keep the real source, best first; collected from real pages."""
 
-LAZY_SRCSETS: Final = ("data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
+SRCSETS: Final = ("srcset", "data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
 
 MAX_CANDIDATES: Final = 3
 """More addresses than this of one picture are not kept."""
@@ -82,7 +82,7 @@ class ImageFinder:
 
     def __init__(self, base: str) -> None:
         self.base = base
-        self._sources: list[tuple[str, float]] = []
+        self._sources: list[str] = []
         self._pictures = 0
 
     def open_picture(self) -> None:
@@ -94,7 +94,7 @@ class ImageFinder:
         """Take in a ``source`` element."""
         value = attributes.get("srcset") or attributes.get("data-srcset") or attributes.get("data-src")
         if self._pictures and value and not value.startswith("data:"):
-            self._sources.extend(parse_srcset(value))
+            self._sources.append(value)
 
     def close_picture(self) -> None:
         """A ``picture`` ends."""
@@ -105,41 +105,40 @@ class ImageFinder:
         """The image that an ``img`` element shows; None if it shows nothing that has an address.
 
         The plain source comes first, because it is the picture for every reader; a placeholder gives way to the
-        attribute that a script would read. Other sizes and formats are kept as candidates, largest first, as
-        the page writes them: ``complete`` resolves those of the images that are kept.
+        attribute that a script would read. The lists of other sizes and formats stay as the page writes them
+        until ``complete`` reads them, for the images that are kept.
         """
         get = attributes.get
-        offered = self._offered(attributes)
-        source = _source(attributes) or (offered[0] if offered else "") or _last_resort(get("src"))
+        lists = list(self._sources)
+        for name in SRCSETS:
+            value = get(name)
+            if value:
+                lists.append(value)
+        source = _source(attributes)
+        if not source and lists:
+            source = next(iter(_largest(lists)), "")
+        source = source or _last_resort(get("src"))
         url = resolve(source, self.base) if source else None
         if url is None:
             return None
-        return ImageNode(
-            url, source, get("alt") or None, get("title") or None, None,
-            rendered_size(get("width")), rendered_size(get("height")), tuple(offered),
-        )  # fmt: skip
+        width, height = rendered_size(get("width")), rendered_size(get("height"))
+        title = get("title") or None
+        return ImageNode(url, source, get("alt") or None, title, None, width, height, tuple(lists))
 
     def complete(self, image: ImageNode, caption: str | None, dom_path: str) -> ImageNode:
-        """An image that is kept, with its candidates resolved, its caption and its place."""
-        others = [
-            resolve(candidate, self.base) for candidate in image.candidates if candidate != image.src_raw
-        ]
-        candidates = dict.fromkeys(other for other in others if other and other != image.url)
+        """An image that is kept, with its candidates (largest first), its caption and its place."""
+        others = [resolve(candidate, self.base) for candidate in _largest(image.candidates)]
+        candidates = [other for other in dict.fromkeys(others) if other and other != image.url]
         return msgspec.structs.replace(
-            image, candidates=tuple(candidates), caption=caption, dom_path=dom_path
+            image, candidates=tuple(candidates[:MAX_CANDIDATES]), caption=caption, dom_path=dom_path
         )
 
-    def _offered(self, attributes: Attributes) -> list[str]:
-        """Every address in candidate lists, largest first."""
-        sets = list(self._sources)
-        for name in ("srcset", *LAZY_SRCSETS):
-            value = attributes.get(name)
-            if value:
-                sets.extend(parse_srcset(value))
-        if not sets:
-            return []
-        sets.sort(key=lambda candidate: -candidate[1])
-        return [url for url, _ in sets[: 2 * MAX_CANDIDATES] if not is_placeholder(url)][:MAX_CANDIDATES]
+
+def _largest(lists: Iterable[str]) -> list[str]:
+    """The largest pictures of candidate lists, as references, largest first."""
+    candidates = [candidate for value in lists for candidate in parse_srcset(value)]
+    candidates.sort(key=lambda candidate: -candidate[1])
+    return [url for url, _ in candidates[: 2 * MAX_CANDIDATES] if not is_placeholder(url)]
 
 
 def is_placeholder(reference: str) -> bool:

@@ -60,7 +60,7 @@ _SIDE = _CLASS + len(IMAGE_NAMES)
 _FILE = _SIDE + len(SIDES) + 1
 _TEXT = _FILE + 6
 _FILES = {"svg": 1, "gif": 2, "png": 4, "jpg": 8, "jpeg": 8, "webp": 16}
-_DIMENSIONS = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)|[?&;_/-](?:w|width|h|height)[=_](\d{2,4})")
+_DIMENSIONS = re.compile(r"(?<![0-9])([0-9]{2,4})x([0-9]{2,4})(?![0-9])|[?&;_/-](?:w|width|h|height)[=_]([0-9]{2,4})")
 _AVATAR = 1 << list(URL_NAMES).index("avatar") | 1 << (_CLASS + list(IMAGE_NAMES).index("avatar"))
 _PLACED = 1 << (_CLASS + list(IMAGE_NAMES).index("placed"))
 _SVG = 1 << _FILE
@@ -74,7 +74,7 @@ def longest_side(image: ImageNode) -> int:
 def source(block: Block, image: ImageNode) -> int:
     """What the image itself shows: its address, class, declared size and description."""
     path = image.url.partition("?")[0]
-    bits = _URL_WORDS[image.url.partition("//")[2]] | _CLASS_WORDS[block.label] << _CLASS
+    bits = _URL_WORDS.of(image.url.partition("//")[2]) | _CLASS_WORDS[block.label] << _CLASS
     side = longest_side(image)
     bits |= ((1 << sum(side >= n for n in SIDES)) - 1) << _SIDE if side else 1 << (_SIDE + len(SIDES))
     bits |= _FILES.get(path.rpartition(".")[2].lower(), 32) << _FILE

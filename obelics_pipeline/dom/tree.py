@@ -13,7 +13,7 @@ class Box:
     its parent, from 1; ``kind`` that of the text in it.
     """
 
-    __slots__ = ("_path", "end", "index", "kind", "names", "parent", "start", "tag", "within")
+    __slots__ = ("_path", "around", "end", "group", "index", "kind", "names", "parent", "start", "tag", "within")
 
     def __init__(self, tag: str, kind: str, parent: Box | None, index: int, start: int) -> None:
         self.tag = tag
@@ -24,6 +24,8 @@ class Box:
         self.end = start
         self.names = 0
         self.within = 0
+        self.around = -1  # of features.View: what stands around a block in this box
+        self.group = -1  # of features.View: what its texts are together
         self._path: str | None = None
 
     @property

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from obelics_pipeline.dom import content, features, pictures
-from obelics_pipeline.dom.extract import ExtractOptions, extract_document
+from obelics_pipeline.dom.extract import extract_document
 from obelics_pipeline.page import Page
 from obelics_pipeline.warc import read_pages
 
@@ -57,7 +57,7 @@ class Sample:
         self.page = page
         self.truths = truths
         self.fold = zlib.crc32(urlsplit(page.url).netloc.encode()) % FOLDS
-        self.view = features.View(extract_document(page, ExtractOptions(main_content=False)).tree)
+        self.view = features.View(extract_document(page).tree)
         view = self.view
         masks = zip(
             (features.shape(b, n, s) for b, n, s in zip(view.texts, view.lengths, view.shares, strict=True)),
