@@ -58,6 +58,7 @@ SKIPPED: Final = (*RECORD_TYPES, "not_http", "not_ok", "not_html", "no_url", "em
 MAX_HEAD_BYTES: Final = 256 << 10
 """Status line and headers of a response; real servers send less than 64 kB."""
 
+_CONTENT = re.compile(rb"[^\t\n\f\r \0]")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"\s*(?:HTTP/\d(?:\.\d)?[ \t]+)+(\d{3})(?!\d)")
 _CRAWL = re.compile(r"CC-MAIN-\d{4}-\d{2}(?![0-9])")
@@ -217,7 +218,7 @@ def _item(event: Event, following: int, origin: _Origin) -> Page | Skipped | Dam
 
 
 def _page(body: bytes, headers: Headers, record: Record, origin: _Origin, following: int) -> Page | Skipped:
-    if not body.strip(b"\t\n\f\r \0"):
+    if _CONTENT.search(body) is None:
         return Skipped("empty")
     if body.startswith(_BINARY_MAGIC) or not (_type(headers) in _HTML_TYPES or _HTML_START.match(body)):
         return Skipped("not_html")

@@ -186,8 +186,8 @@ class View:
             if box.end - box.start <= 1 and box.parent is not None:
                 box.around = box.names << _NEAR | self._surroundings(box.parent)
             else:
-                second, next_names = _wider(box, box.end - box.start)
-                third, _ = _wider(second, second.end - second.start)
+                second, next_names = wider(box, box.end - box.start)
+                third, _ = wider(second, second.end - second.start)
                 groups = self.group(box) | self.group(second) << 10 | self.group(third) << 20
                 box.around = box.names << _NEAR | next_names << _NEXT | groups << _GROUPS
         return box.around
@@ -233,7 +233,7 @@ class View:
         return (longs < 3) << 16 | (longs > 10) << 17
 
 
-def _wider(box: Box, size: int) -> tuple[Box, int]:
+def wider(box: Box, size: int) -> tuple[Box, int]:
     """The nearest box around with more blocks than ``size``, and the names met on the way up to it."""
     names = 0
     while box.end - box.start <= size and box.parent is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
 from obelics_pipeline.document import ImageNode
-from obelics_pipeline.dom.features import View, _wider
+from obelics_pipeline.dom.features import View, wider
 from obelics_pipeline.dom.rules import IMAGE_NAMES, URL_NAMES, Vocabulary
 from obelics_pipeline.dom.tree import Block, Box
 
@@ -76,24 +77,14 @@ def source(block: Block, image: ImageNode) -> int:
     path = image.url.partition("?")[0]
     bits = _URL_WORDS.of(image.url.partition("//")[2]) | _CLASS_WORDS[block.label] << _CLASS
     side = longest_side(image)
-    bits |= ((1 << sum(side >= n for n in SIDES)) - 1) << _SIDE if side else 1 << (_SIDE + len(SIDES))
+    bits |= ((1 << bisect_right(SIDES, side)) - 1 if side else 1 << len(SIDES)) << _SIDE
     bits |= _FILES.get(path.rpartition(".")[2].lower(), 32) << _FILE
-    alt = image.alt or ""
-    flat = bool(image.rendered_height) and (image.rendered_width or 0) > 3.5 * (image.rendered_height or 1)
+    alt, width, height = image.alt or "", image.rendered_width or 0, image.rendered_height or 0
     size = _DIMENSIONS.search(image.url)
-    small = size is not None and max(int(n) for n in size.groups() if n) < 200
-    flags = (
-        bool(alt),
-        len(alt) > 25,
-        bool(image.title),
-        block.links > 0,
-        flat,
-        small,
-        block.label == "noscript",
-    )
-    for number, flag in enumerate(flags):
-        bits |= flag << (_TEXT + number)
-    return bits
+    small = size is not None and max([int(n) for n in size.groups() if n]) < 200
+    flags = (alt != "") | (len(alt) > 25) << 1 | (image.title is not None) << 2 | (block.links > 0) << 3
+    flags |= (0 < 3.5 * height < width) << 4 | small << 5 | (block.label == "noscript") << 6
+    return bits | flags << _TEXT
 
 
 class Gallery:
@@ -112,38 +103,39 @@ class Gallery:
         )
         self.sum_images = list(accumulate([block.image is not None for block in blocks], initial=0))
         self.seen: set[str] = set()
+        self._of_group: dict[Box, int] = {}
 
     def states(self, number: int, at: int, block: Block, image: ImageNode, source_bits: int) -> int:
         """Where an image stands; ``number`` is its place among the blocks, ``at`` that of the text behind it."""
-        flags = (
-            *self._beside(at), *self._groups(block.box), at == 0 and not self.seen, len(self.blocks) > 20,
-            image.url in self.seen, *self._page(number, at, block), *self._between(number, at, block, image, source_bits),
-        )  # fmt: skip
-        self.seen.add(image.url)
-        bits = 0
-        for position, flag in enumerate(flags):
-            if flag:
-                bits |= 1 << position
+        url = image.url
+        bits = self._beside(at) | self._groups(block.box) << 20
+        bits |= (at == 0 and not self.seen) << 34 | (len(self.blocks) > 20) << 35 | (url in self.seen) << 36
+        bits |= self._page(number, at, block) << 37 | self._between(number, at, block, image, source_bits) << 43
+        self.seen.add(url)
         return bits
 
     def _is_kept(self, at: int) -> bool:
         return 0 <= at < len(self.kept) and self.kept[at]
 
-    def _beside(self, at: int) -> tuple[bool, ...]:
+    def _beside(self, at: int) -> int:
+        """Twenty bits on the texts before and behind an image."""
         view, first, last = self.view, self.first, self.last
-        any_kept = first >= 0
-        before = view.texts[at - 1] if at else None
-        behind = view.texts[at] if at < len(view.texts) else None
-        return (
-            self._is_kept(at - 1), self._is_kept(at), self._is_kept(at - 2), self._is_kept(at + 1),
-            first < at <= last, any_kept and at <= first, any_kept and at > last,
-            any_kept and at <= first < at + 3, any_kept and first > at + 5, not any_kept,
-            before is not None and view.longs[at - 1], behind is not None and view.longs[at],
-            before is not None and before.kind == "heading", behind is not None and behind.kind == "heading",
-            before is not None and before.box.tag == "h1", before is not None and before.kind == "caption",
-            behind is not None and behind.kind == "caption", behind is not None and view.lengths[at] < 60,
-            behind is not None and view.shares[at] > 0.5, before is not None and view.shares[at - 1] > 0.5,
-        )  # fmt: skip
+        bits = self._is_kept(at - 1) | self._is_kept(at) << 1 | self._is_kept(at - 2) << 2
+        bits |= self._is_kept(at + 1) << 3
+        if first < 0:
+            bits |= 1 << 9
+        else:
+            bits |= (first < at <= last) << 4 | (at <= first) << 5 | (at > last) << 6
+            bits |= (at <= first < at + 3) << 7 | (first > at + 5) << 8
+        if at:
+            before = view.texts[at - 1]
+            bits |= view.longs[at - 1] << 10 | (before.kind == "heading") << 12 | (before.box.tag == "h1") << 14
+            bits |= (before.kind == "caption") << 15 | (view.shares[at - 1] > 0.5) << 19
+        if at < len(view.texts):
+            behind = view.texts[at]
+            bits |= view.longs[at] << 11 | (behind.kind == "heading") << 13 | (behind.kind == "caption") << 16
+            bits |= (view.lengths[at] < 60) << 17 | (view.shares[at] > 0.5) << 18
+        return bits
 
     def _count(self, box: Box) -> tuple[int, int, int]:
         """Kept length, length and images of a box."""
@@ -152,45 +144,44 @@ class Gallery:
         images = self.sum_images[box.end] - self.sum_images[box.start]
         return self.sum_kept[end] - self.sum_kept[start], lengths[end] - lengths[start], images
 
-    def _groups(self, box: Box) -> tuple[bool, ...]:
-        groups = []
-        size = 1
-        for _ in range(3):
-            box, _ = _wider(box, size)
-            size = box.end - box.start
-            groups.append(self._count(box))
-        (_, text1, images1), (_, text2, images2), _ = groups
-        return (
-            *(flag for kept, text, _ in groups for flag in (kept > 0, kept > 0.5 * text)),
-            images1 > 1, images1 > 3, images2 > 3, images2 > 8, images2 > 5 and text2 < 60 * images2,
-            text1 < 100, text1 > 500, text2 < 200,
-        )  # fmt: skip
+    def _groups(self, box: Box) -> int:
+        """Fourteen bits on the three groups around an image (``features.View.setting``)."""
+        first, _ = wider(box, 1)
+        bits = self._of_group.get(first, -1)
+        if bits < 0:
+            second, _ = wider(first, first.end - first.start)
+            third, _ = wider(second, second.end - second.start)
+            kept1, text1, images1 = self._count(first)
+            kept2, text2, images2 = self._count(second)
+            kept3, text3, _ = self._count(third)
+            bits = (kept1 > 0) | (kept1 > 0.5 * text1) << 1 | (kept2 > 0) << 2 | (kept2 > 0.5 * text2) << 3
+            bits |= (kept3 > 0) << 4 | (kept3 > 0.5 * text3) << 5 | (images1 > 1) << 6 | (images1 > 3) << 7
+            bits |= (images2 > 3) << 8 | (images2 > 8) << 9 | (images2 > 5 and text2 < 60 * images2) << 10
+            bits |= (text1 < 100) << 11 | (text1 > 500) << 12 | (text2 < 200) << 13
+            self._of_group[first] = bits
+        return bits
 
-    def _page(self, number: int, at: int, block: Block) -> tuple[bool, ...]:
-        h1, core = self.h1, self.view.core
-        return (
-            core.start <= number < core.end, h1 >= at, -1 < h1 < at, h1 >= 0 and abs(at - h1) <= 3,
-            block.box.end - block.box.start > 1 and self._count(block.box)[0] > 0,
-            self._is_kept(at - 1) and self.view.texts[at - 1].box.parent is block.box.parent,
-        )  # fmt: skip
+    def _page(self, number: int, at: int, block: Block) -> int:
+        """Six bits on the page around an image."""
+        h1, core, box = self.h1, self.view.core, block.box
+        bits = (core.start <= number < core.end) << 0 | (h1 >= at) << 1 | (-1 < h1 < at) << 2
+        bits |= (h1 >= 0 and abs(at - h1) <= 3) << 3
+        bits |= (box.end - box.start > 1 and self._count(box)[0] > 0) << 4
+        return bits | (self._is_kept(at - 1) and self.view.texts[at - 1].box.parent is box.parent) << 5
 
-    def _between(
-        self, number: int, at: int, block: Block, image: ImageNode, source_bits: int
-    ) -> tuple[bool, ...]:
+    def _between(self, number: int, at: int, block: Block, image: ImageNode, source_bits: int) -> int:
+        """Thirteen bits on an image between texts that are kept, in the lead of them, or on a card."""
         view, core = self.view, self.view.core
-        between = self.first < at <= self.last
-        lead = 0 <= self.first < at + 4 and at <= self.first
         side, linked = longest_side(image), block.links > 0
-        behind = view.texts[at] if at < len(view.texts) else None
-        paragraphs = (
-            self._is_kept(at - 1) and self._is_kept(at)
-            and view.texts[at - 1].box.tag == "p" and view.texts[at].box.tag == "p"
-        )  # fmt: skip
-        described = (behind is not None and behind.kind == "caption") or len(image.alt or "") > 25
-        return (
-            between and side >= 150, between and not side and not linked, between and not side and linked,
-            between and 0 < side < 100, between and bool(source_bits & _AVATAR), between and described, paragraphs,
-            between and core.start <= number < core.end, between and bool(source_bits & _SVG),
-            between and bool(source_bits & _PLACED), lead and side >= 250, lead and not side,
-            linked and behind is not None and view.shares[at] > 0.5,
-        )  # fmt: skip
+        bits = 0
+        if self.first < at <= self.last:
+            caption = at < len(view.texts) and view.texts[at].kind == "caption"
+            bits = (side >= 150) << 0 | (not side and not linked) << 1 | (not side and linked) << 2
+            bits |= (0 < side < 100) << 3 | ((source_bits & _AVATAR) != 0) << 4
+            bits |= (caption or len(image.alt or "") > 25) << 5 | (core.start <= number < core.end) << 7
+            bits |= ((source_bits & _SVG) != 0) << 8 | ((source_bits & _PLACED) != 0) << 9
+        if self._is_kept(at - 1) and self._is_kept(at):
+            bits |= (view.texts[at - 1].box.tag == "p" and view.texts[at].box.tag == "p") << 6
+        if 0 <= self.first < at + 4 and at <= self.first:
+            bits |= (side >= 250) << 10 | (not side) << 11
+        return bits | (linked and at < len(view.texts) and view.shares[at] > 0.5) << 12
