@@ -21,7 +21,19 @@ def find_archives(arguments: Sequence[str]) -> tuple[InputEntry, ...]:
     """
     paths = list(dict.fromkeys(_expand(arguments)))
     with ThreadPoolExecutor(16) as pool:
-        return tuple(pool.map(_entry, paths))
+        found = list(pool.map(_entry_or_why_not, paths))
+    unusable = [entry for entry in found if isinstance(entry, InputError)]
+    if unusable:
+        others = f" (and {len(unusable) - 1} more of the files)" if len(unusable) > 1 else ""
+        raise InputError(f"{unusable[0]}{others}")
+    return tuple(entry for entry in found if isinstance(entry, InputEntry))
+
+
+def _entry_or_why_not(path: str) -> InputEntry | InputError:
+    try:
+        return _entry(path)
+    except InputError as error:
+        return error
 
 
 def _expand(arguments: Iterable[str], where: str = "--input") -> Iterator[str]:

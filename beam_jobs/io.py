@@ -91,6 +91,11 @@ def sizes(pattern: str) -> dict[str, int]:
     return {entry.path: entry.size_in_bytes for entry in sorted(result.metadata_list, key=lambda e: e.path)}
 
 
+def sizes_below(folder: str, pattern: str) -> dict[str, int]:
+    """``sizes`` of the files below ``folder``, whose own name may hold any characters, that match."""
+    return sizes(join(glob.escape(folder), pattern))
+
+
 def size(path: str) -> int | None:
     """The length of the file ``path`` in bytes; None if there is no such file."""
     if is_local(path):
@@ -98,7 +103,7 @@ def size(path: str) -> int | None:
     if is_http(path):
         with open_http(path) as stream:
             return stream.seek(0, os.SEEK_END)
-    return sizes(path).get(path)
+    return sizes(glob.escape(path)).get(path)
 
 
 def remove(paths: Iterable[str]) -> None:
@@ -117,7 +122,7 @@ def remove_tree(folder: str) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(folder))
     else:
-        remove(sizes(f"{folder}/**"))
+        remove(sizes_below(folder, "**"))
 
 
 def check_writable(folder: str) -> None:

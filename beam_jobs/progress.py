@@ -25,7 +25,7 @@ class Watcher:
     """Counts the finished parts of a stage, and the items its first level kept."""
 
     def __init__(self, space: Workspace) -> None:
-        self._pattern = io.join(space.folder, "reports", "part-*.json")
+        self._folder = io.join(space.folder, "reports")
         self._seen: set[str] = set()
         self.kept: dict[str, int] = {}
 
@@ -36,7 +36,7 @@ class Watcher:
 
     def look(self) -> None:
         """Read the reports that are new."""
-        for path in io.sizes(self._pattern):
+        for path in io.sizes_below(self._folder, "part-*.json"):
             if path not in self._seen:
                 self._seen.add(path)
                 report = msgspec.json.decode(io.read_bytes(path), type=PartReport)

@@ -139,10 +139,10 @@ def prepare(plan: Plan) -> None:
     root, space = plan.space.root, plan.space
     io.remove([manifest_path(root, plan.layout)])
     io.remove_tree(io.join(space.folder, "temporary"))
-    if not io.sizes(io.join(space.folder, "reports", "*")):
+    if not io.sizes_below(space.folder, "reports/*"):
         for pattern in plan.layout.patterns:
-            io.remove(io.sizes(io.join(root, pattern)))
-        for path in io.sizes(io.join(root, "_work", f"{space.stage}-*", "*", "*")):
+            io.remove(io.sizes_below(root, pattern))
+        for path in io.sizes_below(root, f"_work/{space.stage}-*/*/*"):
             io.remove_tree(path.rsplit("/", 2)[0])
 
 
@@ -166,7 +166,7 @@ def damaged(root: str, found: Manifest) -> str | None:
     """The path of the first file of a manifest that is not there in its recorded length, if any."""
     lengths: dict[str, int] = {}
     for folder in {entry.path.rpartition("/")[0] for entry in found.files}:
-        lengths |= io.sizes(io.join(root, folder, "*"))
+        lengths |= io.sizes_below(root, f"{folder}/*")
     return next((e.path for e in found.files if lengths.get(io.join(root, e.path)) != e.bytes), None)
 
 

@@ -51,7 +51,8 @@ def test_what_is_found(folder: Path, arguments: list[str], names: list[str]) -> 
         pytest.param("@empty.txt", "the list is empty", id="empty list"),
         pytest.param("sub", r"sub/\*\.warc\.gz", id="folder"),
         pytest.param("page.html", "no WARC record", id="no archive"),
-        pytest.param("old.arc", "ARC", id="an ARC file"),
+        pytest.param("old.arc", "ARC file[^(]*$", id="an ARC file"),
+        pytest.param("*", r"empty\.txt: no WARC .*and 3 more of the files", id="a glob of anything"),
     ],
 )
 def test_what_is_refused(folder: Path, argument: str, says: str) -> None:
