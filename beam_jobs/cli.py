@@ -174,10 +174,13 @@ def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     from rich.console import Console
 
     from beam_jobs.build import PLANS, build
-    from obelics_pipeline.report import render
+    from obelics_pipeline.report import ending, render
 
     report = build(session, PLANS if options.command == "build" else [options.command])
-    render(report, Console())
+    console = Console()
+    render(report, console)
+    if said := ending(report, io.join(options.output, "dataset")):
+        console.print(f"\n{said}", highlight=False, markup=False, soft_wrap=True)
 
 
 def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -> Session:

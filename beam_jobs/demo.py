@@ -21,7 +21,7 @@ from beam_jobs.config import Config, load
 from beam_jobs.runner import BeamOptions
 from beam_jobs.stages import Session
 from obelics_pipeline.errors import InputError
-from obelics_pipeline.report import render
+from obelics_pipeline.report import ending, render
 from obelics_pipeline.sample.capture import capture
 from obelics_pipeline.sample.server import SampleServer, serve
 
@@ -57,7 +57,8 @@ def demo(output: str, workers: int, console: Console | None = None) -> None:
     for row in choose(read_rows(output)):
         console.print()
         console.print(*show(row), sep="\n", highlight=False, soft_wrap=False)
-    console.print(f"\nThe dataset is in {Path(output) / 'dataset'}: datasets.load_dataset(folder) opens it.")
+    said = ending(report, str(Path(output) / "dataset"))
+    console.print(f"\n{said}", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

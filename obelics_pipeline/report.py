@@ -80,6 +80,20 @@ def render(report: Report, console: Console) -> None:
     console.print(table)
 
 
+def ending(report: Report, folder: str) -> str | None:
+    """What a run that exported a dataset to ``folder`` came to, in a sentence; None if it did not get so far."""
+    last = report.stages[-1]
+    if last.stage != "export":
+        return None
+    documents, images = (last.tally.level(name).kept for name in ("documents", "images"))
+    if not documents:
+        return f"No document is left, so {folder} is empty: the table says where they went."
+    return (
+        f"{documents:,} documents with {images:,} images are in {folder}: "
+        "datasets.load_dataset(folder) opens it."
+    )
+
+
 def _rows(stage: StageReport) -> Iterator[Sequence[str]]:
     seconds = "done before" if stage.seconds is None else f"{stage.seconds:.1f}"
     head = (stage.stage, seconds)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import RunFailed
-from obelics_pipeline.report import Report, StageReport, decode, render
+from obelics_pipeline.report import Report, StageReport, decode, ending, render
 
 
 def stage(name: str, seconds: float | None = 1.0, **levels: tuple[int, int, dict[str, int]]) -> StageReport:
@@ -76,3 +76,23 @@ def test_the_funnel_shows_every_count() -> None:
 
 def test_a_report_of_another_version_is_none() -> None:
     assert decode(b"{}") is None
+
+
+@pytest.mark.parametrize(
+    ("stages", "says"),
+    [
+        pytest.param((ASSEMBLE,), None, id="before the export"),
+        pytest.param(
+            (stage("export", documents=(1200, 1200, {}), images=(3, 3, {})),),
+            "1,200 documents with 3 images are in out/dataset: datasets.load_dataset(folder) opens it.",
+            id="a dataset",
+        ),
+        pytest.param(
+            (stage("export", documents=(0, 0, {}), images=(0, 0, {})),),
+            "No document is left, so out/dataset is empty: the table says where they went.",
+            id="nothing is left",
+        ),
+    ],
+)
+def test_what_a_run_came_to_is_said(stages: tuple[StageReport, ...], says: str | None) -> None:
+    assert ending(Report("0.1.0", stages), "out/dataset") == says
