@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import codecs
 import re
+import struct
 import threading
 from functools import cache, lru_cache
 from typing import Final
 
 import cchardet
+import pyarrow as pa
 import webencodings
 
 PRESCAN_BYTES: Final = 1024
@@ -58,15 +60,25 @@ def to_utf8(body: bytes, content_type: str | None) -> tuple[bytes, str]:
     return _decoded(body, declared)
 
 
+def is_utf8(body: bytes) -> bool:
+    """Whether bytes are valid UTF-8: asked of Arrow, which need not make a string of a whole page to know."""
+    offsets = pa.py_buffer(struct.pack("=ii", 0, len(body)))
+    try:
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(body)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def _decoded(body: bytes, encoding: str | None) -> tuple[bytes, str]:
     if encoding not in _NOT_ASCII_COMPATIBLE and body.isascii():
         return body, encoding or "utf-8"
     if encoding is None or encoding == "utf-8":
-        try:
-            text = body.decode()
-            if not text.startswith("\ufeff"):
+        if is_utf8(body):
+            if not body.startswith(codecs.BOM_UTF8):
                 return body, "utf-8"
-        except UnicodeDecodeError:
+            text = body.decode()
+        else:
             text, encoding = _repaired(body)
     else:
         text = _decode(body, encoding)

@@ -75,12 +75,13 @@ def longest_side(image: ImageNode) -> int:
 def source(block: Block, image: ImageNode) -> int:
     """What the image itself shows: its address, class, declared size and description."""
     path = image.url.partition("?")[0]
-    bits = _URL_WORDS.of(image.url.partition("//")[2]) | _CLASS_WORDS[block.label] << _CLASS
+    folder, _, name = image.url.partition("//")[2].rpartition("/")
+    bits = _URL_WORDS[folder] | _URL_WORDS.of(name) | _CLASS_WORDS[block.label] << _CLASS
     side = longest_side(image)
     bits |= ((1 << bisect_right(SIDES, side)) - 1 if side else 1 << len(SIDES)) << _SIDE
     bits |= _FILES.get(path.rpartition(".")[2].lower(), 32) << _FILE
     alt, width, height = image.alt or "", image.rendered_width or 0, image.rendered_height or 0
-    size = _DIMENSIONS.search(image.url)
+    size = None if side else _DIMENSIONS.search(image.url)
     small = size is not None and max([int(n) for n in size.groups() if n]) < 200
     flags = (alt != "") | (len(alt) > 25) << 1 | (image.title is not None) << 2 | (block.links > 0) << 3
     flags |= (0 < 3.5 * height < width) << 4 | small << 5 | (block.label == "noscript") << 6
