@@ -1,8 +1,8 @@
 """Main content: which blocks of a page it was made for, and which are its furniture.
 
-A block's score is the sum of the weights of its features (a logistic regression over yes-or-no features, so that
-every decision can be read off as named contributions). ``weights.json`` is fitted by
-``scripts/fit-content`` on pages with ground truth; see docs/extraction.md.
+A block's score is the sum of the weights of its features (a logistic regression over yes-or-no features, so
+that every decision can be read off as named contributions). ``weights.json`` is fitted by
+``tests/benchmarks/fit_content.py`` on pages with ground truth.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def image_scores(gallery: Gallery, model: Model = MODEL) -> list[float]:
 
 
 def _best_quality(scores: list[float], urls: Sequence[str]) -> list[float]:
-    """The scores of images, with one quality alone (one query) of a picture file that stands on a page in several."""
+    """The scores of images; of a picture file that a page has in several qualities (queries), one alone counts."""
     best: dict[str, tuple[float, str]] = {}
     for score, url in zip(scores, urls, strict=True):
         name = picture_file(url)

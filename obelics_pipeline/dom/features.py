@@ -1,7 +1,8 @@
 """What can be said of a block of text, yes or no: the features by which content is told from furniture.
 
-Every feature is a bit with a name; a function gives the bits that are set, as one integer. ``weights.json`` holds
-what each is worth. Nothing depends on a language: names that authors give to elements, shapes of text, places.
+Every feature is a bit with a name; a function gives the bits that are set, as one integer. ``weights.json``
+holds what each is worth. Nothing depends on a language: names that authors give to elements, shapes of text,
+places.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ _GROUPS = _NEXT + len(NAMES)
 
 
 def effective_length(text: str) -> int:
-    """Characters of a text, one outside ASCII counted by its UTF-8 bytes: for scripts that say more in fewer."""
+    """Characters of a text, those outside ASCII by their UTF-8 bytes: for scripts that say more in fewer."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
@@ -138,7 +139,7 @@ class View:
         self.core = self._core()
 
     def _core(self) -> Box:
-        """The box with the most long text, less what looks like furniture: a first guess at the main content."""
+        """The box with the most long text, less what looks like furniture: a first guess at the content."""
         values = []
         for block, n, share, is_long in zip(self.texts, self.lengths, self.shares, self.longs, strict=True):
             if block.kind == "heading":
@@ -165,7 +166,8 @@ class View:
             longs = self.sum_longs[end] - self.sum_longs[start]
             bits = (longs > 0) | (longs > 2) << 1 | (longs > 5) << 2
             bits |= (links > 0.2) << 3 | (links > 0.5) << 4 | (links > 0.8) << 5
-            bits |= (length < 30 * count) << 6 | (length < 80 * count) << 7 | (count > 10) << 8 | (count > 50) << 9
+            bits |= (length < 30 * count) << 6 | (length < 80 * count) << 7
+            bits |= (count > 10) << 8 | (count > 50) << 9
             box.group = bits
         return box.group
 
@@ -181,7 +183,7 @@ class View:
         return bits | self._surroundings(box.parent)
 
     def _surroundings(self, box: Box) -> int:
-        """Names on the way to the first and the second group around a block in ``box``, and the three groups."""
+        """Names on the way to the first two groups around a block in ``box``, and all three groups."""
         if box.around < 0:
             if box.end - box.start <= 1 and box.parent is not None:
                 box.around = box.names << _NEAR | self._surroundings(box.parent)

@@ -1,4 +1,4 @@
-"""From blocks to the nodes of a document: list items and table cells come together, captions find their images."""
+"""From blocks to the nodes of a document: items and cells come together, captions find their images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_CAPTION: Final = 1000
 
 
 def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block], finder: ImageFinder) -> tuple[Node, ...]:
-    """The nodes that the kept blocks of a page make, in order; captions are looked for among all its blocks."""
+    """The nodes that the kept blocks of a page make, in order; captions come from all its blocks."""
     captions = _captions(all_blocks)
     nodes: list[Node] = []
     for box, blocks in pieces(kept, all_blocks):

@@ -1,4 +1,4 @@
-"""What can be said of an image on a page, yes or no: the features by which illustrations are told from decoration."""
+"""What can be said of an image on a page, yes or no: the features that tell illustrations from decoration."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ _SIDE = _CLASS + len(IMAGE_NAMES)
 _FILE = _SIDE + len(SIDES) + 1
 _TEXT = _FILE + 6
 _FILES = {"svg": 1, "gif": 2, "png": 4, "jpg": 8, "jpeg": 8, "webp": 16}
-_DIMENSIONS = re.compile(r"(?<![0-9])([0-9]{2,4})x([0-9]{2,4})(?![0-9])|[?&;_/-](?:w|width|h|height)[=_]([0-9]{2,4})")
+_DIMENSIONS = re.compile(
+    r"(?<![0-9])([0-9]{2,4})x([0-9]{2,4})(?![0-9])|[?&;_/-](?:w|width|h|height)[=_]([0-9]{2,4})"
+)
 _AVATAR = 1 << list(URL_NAMES).index("avatar") | 1 << (_CLASS + list(IMAGE_NAMES).index("avatar"))
 _PLACED = 1 << (_CLASS + list(IMAGE_NAMES).index("placed"))
 _SVG = 1 << _FILE
@@ -107,11 +109,12 @@ class Gallery:
         self._of_group: dict[Box, int] = {}
 
     def states(self, number: int, at: int, block: Block, image: ImageNode, source_bits: int) -> int:
-        """Where an image stands; ``number`` is its place among the blocks, ``at`` that of the text behind it."""
+        """Where an image stands; ``number`` is its place among the blocks, ``at`` that of the text behind."""
         url = image.url
         bits = self._beside(at) | self._groups(block.box) << 20
         bits |= (at == 0 and not self.seen) << 34 | (len(self.blocks) > 20) << 35 | (url in self.seen) << 36
-        bits |= self._page(number, at, block) << 37 | self._between(number, at, block, image, source_bits) << 43
+        bits |= self._page(number, at, block) << 37
+        bits |= self._between(number, at, block, image, source_bits) << 43
         self.seen.add(url)
         return bits
 
@@ -130,8 +133,9 @@ class Gallery:
             bits |= (at <= first < at + 3) << 7 | (first > at + 5) << 8
         if at:
             before = view.texts[at - 1]
-            bits |= view.longs[at - 1] << 10 | (before.kind == "heading") << 12 | (before.box.tag == "h1") << 14
-            bits |= (before.kind == "caption") << 15 | (view.shares[at - 1] > 0.5) << 19
+            bits |= view.longs[at - 1] << 10 | (before.kind == "heading") << 12
+            bits |= (before.box.tag == "h1") << 14 | (before.kind == "caption") << 15
+            bits |= (view.shares[at - 1] > 0.5) << 19
         if at < len(view.texts):
             behind = view.texts[at]
             bits |= view.longs[at] << 11 | (behind.kind == "heading") << 13 | (behind.kind == "caption") << 16

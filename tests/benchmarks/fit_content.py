@@ -1,7 +1,8 @@
-"""Fit the weights of main-content recognition on pages with ground truth: ``scripts/fit-content [--evaluate]``.
+"""Fit the weights of main-content recognition on pages with ground truth.
 
-Texts are labelled by whether they stand in the ground truth of their page, images by whether their address does.
-With ``--evaluate`` nothing is written: four folds, split by host, show how the fit does on hosts it has not seen.
+Texts are labelled by whether they stand in the ground truth of their page, images by whether their address
+does. With ``--evaluate`` no weights are written: four folds, split by host, show how the fit does on hosts it
+has not seen.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Sample:
         return matrix(masks, IMAGE)
 
     def image_labels(self) -> tuple[list[bool], float] | None:
-        """Whether the ground truth has each image, and the weight of the page's images; None where unknown."""
+        """Whether the ground truth has each image, and the weight of the images; None where unknown."""
         exact = [t for t in self.truths if t.get("blocks") is not None and t["kind"] != "interleaved_list"]
         located = [
             t["silver"]["images"] for t in self.truths if (t.get("silver") or {}).get("coverage", 0) >= 0.8
@@ -112,7 +113,7 @@ class Sample:
 
 
 def found(urls: Sequence[str], truth: Sequence[str]) -> list[bool]:
-    """Which URLs the ground truth has: by host and path, or the end of the path; as they are where paths repeat."""
+    """Which URLs the ground truth has: by host and path, or the end of it; as they are where paths repeat."""
     wanted = [set(part) for part in zip(*map(score_docs.keys, truth), strict=True)] or [set(), set()]
     paths = Counter(score_docs.keys(url)[0] for url in set(urls))
     labels = []
@@ -134,13 +135,19 @@ def matrix(masks: Sequence[tuple[int, ...]], families: Sequence[Sequence[str]]) 
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
+def _ends_in(norm: str, whole: str) -> bool:
+    """Whether a long text stands in the ground truth with something left out in its middle."""
+    return len(norm) >= SHORT and norm[:40] in whole and norm[-40:] in whole
+
+
 def whole_labels(norms: Sequence[str], text: str) -> NDArray[np.float64]:
     """Which texts stand in the ground truth ``text`` of their page."""
     whole = score_docs.norm(text)
     lines = {score_docs.norm(line) for line in re.split(r"\n+", text)}
-    labels = np.array([
-        (n in lines) if len(n) < SHORT else (n in whole or (n[:40] in whole and n[-40:] in whole)) for n in norms
-    ], float)  # fmt: skip
+    labels = np.array(
+        [n in (lines if len(n) < SHORT else whole) or _ends_in(n, whole) for n in norms],
+        float,
+    )
     content_at = np.flatnonzero(labels)
     if len(content_at):
         for i in range(content_at[0], content_at[-1]):
