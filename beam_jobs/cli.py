@@ -18,6 +18,7 @@ from beam_jobs import inputs, io, runner, stages
 from beam_jobs.config import Config, load
 from beam_jobs.runner import BeamOptions
 from beam_jobs.stages import LAYOUTS, Session
+from obelics_pipeline import compiled
 from obelics_pipeline.errors import InputError, Misconfigured, ObelicsError
 from obelics_pipeline.manifest import InputEntry
 
@@ -67,7 +68,8 @@ def _suggest(name: str, known: Sequence[str] | dict[str, Any]) -> str:
 def parser() -> tuple[Parser, dict[str, Parser]]:
     """The parser of the command line, and those of its commands."""
     top = Parser(prog="obelics", description="Interleaved image-text datasets from web archives.")
-    top.add_argument("--version", action="version", version=f"obelics {obelics_pipeline.__version__}")
+    version = f"obelics {obelics_pipeline.__version__} (compiled: {compiled.state()})"
+    top.add_argument("--version", action="version", version=version)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made: dict[str, Parser] = {}
     for name, what in STAGES.items():

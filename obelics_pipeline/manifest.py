@@ -110,5 +110,5 @@ def _sources(folder: Any, prefix: str = "") -> Iterable[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.name.startswith("__"):
             yield from _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.is_file():  # fitted weights and word lists as well as modules
+        elif entry.is_file() and not entry.name.endswith(".so"):  # compiled or not, it is the same code
             yield f"{prefix}{entry.name}", entry.read_bytes()

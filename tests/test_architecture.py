@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from obelics_pipeline import compiled
+
 ROOT = Path(__file__).parents[1]
 LAYERS = {
     "obelics_pipeline": {"filters", "beam_jobs", "configs", "tests", "apache_beam"},
@@ -133,14 +135,30 @@ def requirements() -> list[Requirement]:
     return [Requirement(line) for line in lines.split("\n") if line.strip()]
 
 
-def test_the_wheel_holds_the_packages_and_their_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wish", ["0", "1"], ids=["pure", "compiled"])
+def test_the_wheel_holds_the_packages_and_their_data(wish: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     for package in LAYERS:
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__", "*.so")
+        )
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     wanted = {path.relative_to(source).as_posix() for path in source.glob("*/**/*") if path.is_file()}
+    if wish == "1":
+        if compiled.state() == "no":
+            pytest.skip("nothing is compiled here: scripts/setup says why")
+        wanted |= {path.relative_to(ROOT).as_posix() for path in compiled.files()}
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, source]
-    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "OBELICS_COMPILE": wish}
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
     [wheel] = tmp_path.glob("*.whl")
     assert {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name} == wanted
+    assert wheel.name.endswith("-none-any.whl") == (wish == "0")
+
+
+def test_what_compiled_modules_import_counts_as_their_source() -> None:
+    imports = re.compile(r"(?m)^(?:from|import) obelics_pipeline\.([\w.]+)")
+    found = {name for path in compiled.sources() for name in imports.findall(path.read_text())}
+    within = {f"dom.{name}" for name in compiled.MODULES}
+    assert found - within == {name.removesuffix(".py") for name in compiled.READ}

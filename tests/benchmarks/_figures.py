@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from obelics_pipeline import compiled
+
 
 class Figure(msgspec.Struct, frozen=True):
     """One measured value; ``at_most`` or ``at_least`` is what is required, if anything is."""
@@ -52,6 +54,7 @@ def machine() -> dict[str, str | int | float]:
         "machine": platform.machine(),
         "cores": os.cpu_count() or 1,
         "load": round(os.getloadavg()[0], 2),
+        "compiled": compiled.state(),
     }
 
 
@@ -73,7 +76,7 @@ def as_dict(figure: Figure) -> dict[str, object]:
 
 def table(machine: dict[str, str | int | float], figures: Iterable[Figure]) -> Iterable[str]:
     """Lines for a terminal."""
-    yield "  ".join(f"{key} {value}" for key, value in machine.items())
+    yield "  ".join(f"{key}: {value}" for key, value in machine.items())
     for figure in figures:
         verdict = {True: "pass", False: "FAIL", None: ""}[figure.passed]
         value = f"{figure.value:>10.4g} {figure.unit:<9}"
