@@ -48,15 +48,13 @@ class Parser(argparse.ArgumentParser):
         command = next((argument for argument in arguments if not argument.startswith("-")), None)
         if command is not None and command not in commands:
             raise Misconfigured(f"no command {_suggest(command, commands)}")
-        options, unknown = self.parse_known_args(arguments)
-        if unknown:
-            known = [
-                name for name in commands[options.command]._option_string_actions if name.startswith("--")
-            ]
-            raise Misconfigured(
-                f"obelics {options.command}: no option {_suggest(unknown[0].partition('=')[0], known)}"
-            )
-        return options
+        if command is not None:  # before argparse, which would complain of what is missing instead
+            known = commands[command]._option_string_actions
+            for argument in arguments:
+                name = argument.partition("=")[0]
+                if name.startswith("--") and name not in known:
+                    raise Misconfigured(f"obelics {command}: no option {_suggest(name, known)}")
+        return self.parse_args(arguments)
 
 
 def _suggest(name: str, known: Sequence[str] | dict[str, Any]) -> str:
@@ -171,8 +169,8 @@ def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
 
 
 def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
-    session = session_of(options, load(options.config), BeamOptions(beam, options.workers))
     runner.quiet(debug=options.debug)
+    session = session_of(options, load(options.config), BeamOptions(beam, options.workers))
     from rich.console import Console
 
     from beam_jobs.build import PLANS, build
@@ -195,8 +193,9 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
         if options.input and len(options.input) > 1:
             raise InputError(f"--input {' '.join(options.input)}: {options.command} reads from one folder")
         source = options.input[0] if options.input else options.output
-        for layout in needed(options.command):
-            stages.read_manifest(source, layout)
+        with io.reaching(source):
+            for layout in needed(options.command):
+                stages.read_manifest(source, layout)
     runner.check_options(beam)
     io.check_writable(options.output)
     return Session(config, options.output, source, archives, beam)

@@ -71,7 +71,10 @@ def _page(place: str, url: str | None) -> Page:
         return replace(page, url=url) if url else page
     if not Path(place).is_file():
         raise InputError(f"{place}: no such file; name an HTML file, or WARC#offset")
-    return Page(url or Path(place).resolve().as_uri(), Path(place).read_bytes())
+    body = Path(place).read_bytes()
+    if body.startswith((b"\x1f\x8b", b"WARC/")):
+        raise InputError(f"{place}: is no HTML file; of an archive name a record, such as {place}#0")
+    return Page(url or Path(place).resolve().as_uri(), body)
 
 
 def _print_head(console: Console, page: Page, extraction: Extraction) -> None:

@@ -19,7 +19,8 @@ def find_archives(arguments: Sequence[str]) -> tuple[InputEntry, ...]:
     Raises ``InputError`` for a file that is not there or is no WARC file, a glob that matches nothing, a list
     that is empty or not there.
     """
-    paths = list(dict.fromkeys(_expand(arguments)))
+    with io.reaching("--input"):
+        paths = list(dict.fromkeys(_expand(arguments)))
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(_entry_or_why_not, paths))
     unusable = [entry for entry in found if isinstance(entry, InputError)]
@@ -67,7 +68,8 @@ def _matches(pattern: str, where: str) -> list[str]:
 def _entry(path: str) -> InputEntry:
     if io.is_local(path) and os.path.isdir(path):
         raise InputError(f"--input {path}: it is a folder; write '{path.rstrip('/')}/*.warc.gz'")
-    length = io.size(path)
+    with io.reaching(f"--input {path}"):
+        length = io.size(path)
     if length is None:
         raise InputError(f"--input {path}: no such file")
     if not io.is_local(path):

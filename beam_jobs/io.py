@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -125,9 +125,23 @@ def remove_tree(folder: str) -> None:
         remove(sizes_below(folder, "**"))
 
 
+@contextlib.contextmanager
+def reaching(what: str) -> Iterator[None]:
+    """Raise ``InputError`` for whatever a server or storage raises that cannot be reached."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{what}: cannot be reached: {error}") from error
+
+
 def check_writable(folder: str) -> None:
-    """Raise ``InputError`` unless files can be created in ``folder``; leaves no trace."""
+    """Raise ``InputError`` unless files can be created in ``folder``; leaves no trace.
+
+    Of a remote folder only this is asked: whether its storage answers.
+    """
     if not is_local(folder):
+        with reaching(f"--output {folder}"):
+            sizes_below(folder, "report.json")
         return
     place = Path(folder).absolute()
     while not place.exists() and place != place.parent:

@@ -11,7 +11,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import msgspec
 
@@ -100,6 +100,11 @@ def arguments(options: BeamOptions) -> tuple[str, list[str]]:
     return runner, rest
 
 
+class _BeamParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Misconfigured(f"Beam: {message}")
+
+
 def check_options(options: BeamOptions) -> None:
     """Raise ``Misconfigured`` for an option that Beam does not know (it would drop it silently)."""
     if not options.arguments:
@@ -107,7 +112,7 @@ def check_options(options: BeamOptions) -> None:
     quiet()
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = _BeamParser(add_help=False, allow_abbrev=False)
     for kind in PipelineOptions.__subclasses__():
         try:
             kind._add_argparse_args(parser)

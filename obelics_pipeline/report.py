@@ -81,7 +81,7 @@ def render(report: Report, console: Console) -> None:
 
 
 def ending(report: Report, folder: str) -> str | None:
-    """What a run that exported a dataset to ``folder`` came to, in a sentence; None if it did not get so far."""
+    """What a run that exported a dataset to ``folder`` came to, in a sentence; None if it got not so far."""
     last = report.stages[-1]
     if last.stage != "export":
         return None

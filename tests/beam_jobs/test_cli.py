@@ -23,6 +23,11 @@ MISTAKES = [
     pytest.param(["biuld", *ENOUGH], "did you mean 'build'?", id="misspelt command"),
     pytest.param([], "see 'obelics --help'", id="no command"),
     pytest.param(["build", *ENOUGH, "--wrokers", "2"], "did you mean '--workers'?", id="misspelt option"),
+    pytest.param(
+        ["build", "--inptu", "{archive}", "--output", "{out}"],
+        "did you mean '--input'?",
+        id="misspelt option that is needed",
+    ),
     pytest.param(["build", *ENOUGH, "--work", "2"], "no option '--work'", id="abbreviated option"),
     pytest.param(
         ["build", *ENOUGH, "--workers", "two"], "'two' is no number", id="workers that are no number"
@@ -46,6 +51,21 @@ MISTAKES = [
     ),
     pytest.param(
         ["build", *ENOUGH, "--", "--runer=FlinkRunner"], "did you mean --runner?", id="misspelt Beam option"
+    ),
+    pytest.param(
+        ["build", *ENOUGH, "--", "--num_workers=two"],
+        "--num_workers: invalid int value",
+        id="value of a Beam option",
+    ),
+    pytest.param(
+        ["extract", "--input", "http://127.0.0.1:9/x.warc.gz", "--output", "{out}"],
+        "cannot be reached",
+        id="server that does not answer",
+    ),
+    pytest.param(
+        ["extract", "--input", "{archive}", "--output", "nowhere://bucket/out"],
+        "--output nowhere://bucket/out: cannot be reached",
+        id="storage that nobody knows",
     ),
 ]
 

@@ -96,6 +96,7 @@ def test_a_page_of_an_archive_is_found_by_its_offset(archive: Path, config: Conf
     [
         pytest.param("{archive}#1", "1", id="no record begins there"),
         pytest.param("{archive}#0", "no page", id="a record that is no page"),
+        pytest.param("{archive}", "name a record", id="an archive without an offset"),
         pytest.param("none.warc.gz#0", "no such file", id="no such archive"),
         pytest.param("none.html", "no such file", id="no such page"),
     ],
