@@ -1,7 +1,7 @@
 """Compiles the modules that obelics_pipeline/compiled.py names, where it can; all else stands in setup.cfg.
 
-Where it cannot, the same modules run as they are, more slowly. The environment variable OBELICS_COMPILE=0 leaves
-them as they are, OBELICS_COMPILE=1 makes a failure fatal.
+Where it cannot, the same modules run as they are, more slowly. The environment variable OBELICS_COMPILE=0
+leaves them as they are, OBELICS_COMPILE=1 makes a failure fatal.
 """
 
 import os

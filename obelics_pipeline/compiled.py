@@ -1,8 +1,8 @@
 """Which modules are compiled, and whether that was done from the sources that are here.
 
-The modules of extraction that take most of its time are typed Python that mypyc makes extension modules of
-(``setup.py``). The shared library of these modules bears a digest of their sources in its name: after a change
-of a source, what was compiled before is refused instead of being taken for it.
+The modules of extraction that take most of its time are typed Python, of which mypyc makes extension modules
+(``setup.py``). Their shared library bears a digest of these sources in its name: after a change of a source,
+what was compiled before is refused instead of being taken for it.
 """
 
 from __future__ import annotations

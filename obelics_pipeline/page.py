@@ -23,7 +23,7 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """32 hexadecimal digits that name this capture: of its WARC record, URL and time (record ids do repeat)."""
+        """32 hexadecimal digits that name this capture: WARC record, URL and time (record ids do repeat)."""
         key = f"{self.source.warc_record_id or ''} {self.url} {self.source.timestamp}"
         return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
