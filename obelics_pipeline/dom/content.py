@@ -15,7 +15,7 @@ from typing import Final
 from obelics_pipeline.dom.features import AROUND, PLACE, SETTING, SHAPE, View, shape
 from obelics_pipeline.dom.images import picture_file
 from obelics_pipeline.dom.pictures import SOURCE, STATE, Gallery, source
-from obelics_pipeline.dom.tree import Block, Tree
+from obelics_pipeline.dom.tree import Block, Box, Tree
 
 SURE: Final = 0.0
 """Score (log-odds) from which a text is content."""
@@ -102,14 +102,16 @@ def _together(scores: list[float], names: Sequence[str]) -> list[float]:
 
 def text_scores(view: View, model: Model = MODEL) -> list[float]:
     """The score of every text of a page."""
-    settings = {box: model.setting[view.setting(box)] for box in {block.box for block in view.texts}}
-    shapes, arounds, places, bias = model.shape, model.around, model.place, model.text_bias
-    scores = [
-        bias + shapes[shape(block, length, share)] + settings[block.box] + arounds[around] + places[place]
-        for block, length, share, around, place in zip(
-            view.texts, view.lengths, view.shares, view.around(), view.places(), strict=True
-        )
-    ]
+    shapes, settings, bias = model.shape, model.setting, model.text_bias
+    arounds, places = view.around(), view.places()
+    of_box: dict[Box, float] = {}
+    scores: list[float] = []
+    for i, block in enumerate(view.texts):
+        box = block.box
+        if box not in of_box:
+            of_box[box] = bias + settings[view.setting(box)]
+        score = of_box[box] + shapes[shape(block, view.lengths[i], view.shares[i])]
+        scores.append(score + model.around[arounds[i]] + model.place[places[i]])
     return _together(scores, [block.text for block in view.texts])
 
 
@@ -145,7 +147,7 @@ def image_scores(gallery: Gallery, model: Model = MODEL) -> list[float]:
 
 
 def _best_quality(scores: list[float], urls: Sequence[str]) -> list[float]:
-    """The scores of images; of a picture file that a page has in several qualities (queries), one alone counts."""
+    """The scores of images; of a picture file that a page has in several qualities, one alone counts."""
     best: dict[str, tuple[float, str]] = {}
     for score, url in zip(scores, urls, strict=True):
         name = picture_file(url)

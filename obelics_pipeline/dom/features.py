@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from itertools import accumulate
 from typing import Final
 
 from obelics_pipeline.dom.rules import NAMES, TAG_BITS, TAGS
@@ -123,38 +122,53 @@ class View:
     """The texts of a page and what their places in it say, measured once for all features."""
 
     def __init__(self, tree: Tree) -> None:
-        blocks = tree.blocks
         self.tree = tree
-        self.texts = texts = [block for block in blocks if block.image is None]
-        self.rank = list(accumulate([block.image is None for block in blocks], initial=0))
+        self.texts: list[Block] = []
+        self.rank: list[int] = []
         """How many texts stand before each block: turns ranges of blocks into ranges of texts."""
-        self.lengths = lengths = [effective_length(block.text) for block in texts]
-        self.shares = shares = [
-            min(1.0, block.links / len(block.text)) if block.links else 0.0 for block in texts
-        ]
-        self.longs = longs = [n >= LONG and s < LINKED for n, s in zip(lengths, shares, strict=True)]
-        self.sum_lengths = list(accumulate(lengths, initial=0))
-        self.sum_links = list(accumulate([n * s for n, s in zip(lengths, shares, strict=True)], initial=0.0))
-        self.sum_longs = list(accumulate(longs, initial=0))
-        self.core = self._core()
+        self.lengths: list[int] = []
+        self.shares: list[float] = []
+        self.longs: list[bool] = []
+        self.sum_lengths, self.sum_links, self.sum_longs = [0], [0.0], [0]
+        values: list[float] = [0.0]
+        for block in tree.blocks:
+            self.rank.append(len(self.texts))
+            if block.image is None:
+                self.texts.append(block)
+                values.append(values[-1] + self._measure(block))
+        self.rank.append(len(self.texts))
+        self.core = self._core(values)
 
-    def _core(self) -> Box:
-        """The box with the most long text, less what looks like furniture: a first guess at the content."""
-        values = []
-        for block, n, share, is_long in zip(self.texts, self.lengths, self.shares, self.longs, strict=True):
-            if block.kind == "heading":
-                value = 0.0
-            elif is_long:
-                value = float(min(n, 600))
-            else:
-                value = n * 0.3 - 15 if share < LINKED else -n * share - 25
-            values.append(value * 0.3 if value > 0 and block.box.within & _UNWANTED else value)
-        sums = list(accumulate(values, initial=0.0))
+    def _measure(self, block: Block) -> float:
+        """Take a text in; what it is worth as a first guess at the main content."""
+        text = block.text
+        length = effective_length(text)
+        share = min(1.0, block.links / len(text)) if block.links else 0.0
+        is_long = length >= LONG and share < LINKED
+        self.lengths.append(length)
+        self.shares.append(share)
+        self.longs.append(is_long)
+        self.sum_lengths.append(self.sum_lengths[-1] + length)
+        self.sum_links.append(self.sum_links[-1] + length * share)
+        self.sum_longs.append(self.sum_longs[-1] + is_long)
+        if block.kind == "heading":
+            return 0.0
+        if not is_long:
+            value = length * 0.3 - 15.0 if share < LINKED else -length * share - 25.0
+        else:
+            value = float(min(length, 600))
+        return value * 0.3 if value > 0 and block.box.within & _UNWANTED else value
+
+    def _core(self, sums: list[float]) -> Box:
+        """The box whose texts are worth most, the smallest of equals; ``sums`` runs over the worth of texts."""
         rank = self.rank
-        return max(
-            self.tree.boxes,
-            key=lambda box: (sums[rank[box.end]] - sums[rank[box.start]], box.start - box.end),
-        )
+        core = self.tree.boxes[0]
+        most = sums[rank[core.end]] - sums[rank[core.start]]
+        for box in self.tree.boxes:
+            worth = sums[rank[box.end]] - sums[rank[box.start]]
+            if worth > most or (worth == most and box.end - box.start < core.end - core.start):
+                core, most = box, worth
+        return core
 
     def group(self, box: Box) -> int:
         """Ten bits on the texts of a box together."""
@@ -197,8 +211,9 @@ class View:
     def around(self) -> list[int]:
         """For every text, what its neighbours are: four bits for each of three before and three behind."""
         codes = [_EDGE] * 3
-        for block, n, share, is_long in zip(self.texts, self.lengths, self.shares, self.longs, strict=True):
-            codes.append(is_long | (share > 0.5) << 1 | (n < 30) << 2 | (block.kind == "heading") << 3)
+        for i, block in enumerate(self.texts):
+            code = (self.shares[i] > 0.5) << 1 | (self.lengths[i] < 30) << 2 | (block.kind == "heading") << 3
+            codes.append(self.longs[i] | code)
         codes += [_EDGE] * 3
         c = codes
         return [

@@ -11,7 +11,45 @@ import msgspec
 from obelics_pipeline.document import ImageNode
 from obelics_pipeline.url import resolve
 
-LAZY_SOURCES: Final = ["data-src", "data-original", "data-lazy-src", "data-orig-file", "data-large-file", "data-full-src", "data-hi-res-src", "data-original-src", "data-lazy", "data-url", "data-image", "data-img-src", "data-actualsrc", "data-echo", "data-lazyload", "data-srcurl", "data-delayed-url", "data-gt-lazy-src", "data-cfsrc", "data-pin-media", "data-img", "data-raw-src", "data-runner-src", "data-lateloadsrc", "data-lateload-src", "data-src-fg", "data-scroll-image", "src2", "data-fallback-src", "data-medium-file", "data-native-src", "data-default-src", "data-ll-src", "data-flickity-lazyload", "data-bg-src", "file", "zoomfile"]
+LAZY_SOURCES: Final = [
+    "data-src",
+    "data-original",
+    "data-lazy-src",
+    "data-orig-file",
+    "data-large-file",
+    "data-full-src",
+    "data-hi-res-src",
+    "data-original-src",
+    "data-lazy",
+    "data-url",
+    "data-image",
+    "data-img-src",
+    "data-actualsrc",
+    "data-echo",
+    "data-lazyload",
+    "data-srcurl",
+    "data-delayed-url",
+    "data-gt-lazy-src",
+    "data-cfsrc",
+    "data-pin-media",
+    "data-img",
+    "data-raw-src",
+    "data-runner-src",
+    "data-lateloadsrc",
+    "data-lateload-src",
+    "data-src-fg",
+    "data-scroll-image",
+    "src2",
+    "data-fallback-src",
+    "data-medium-file",
+    "data-native-src",
+    "data-default-src",
+    "data-ll-src",
+    "data-flickity-lazyload",
+    "data-bg-src",
+    "file",
+    "zoomfile",
+]
 """Attributes in which scripts for lazy loading keep the real source, best first; collected from real pages."""
 
 SRCSETS: Final = ("srcset", "data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
@@ -127,10 +165,15 @@ class ImageFinder:
 
     def complete(self, image: ImageNode, caption: str | None, dom_path: str) -> ImageNode:
         """An image that is kept, with its candidates (largest first), its caption and its place."""
-        others = [resolve(candidate, self.base) for candidate in _largest(image.candidates)]
-        candidates = [other for other in dict.fromkeys(others) if other and other != image.url]
+        candidates: dict[str, None] = {}
+        for reference in _largest(image.candidates):
+            url = resolve(reference, self.base)
+            if url is not None and url != image.url:
+                candidates[url] = None
+                if len(candidates) == MAX_CANDIDATES:
+                    break
         return msgspec.structs.replace(
-            image, candidates=tuple(candidates[:MAX_CANDIDATES]), caption=caption, dom_path=dom_path
+            image, candidates=tuple(candidates), caption=caption, dom_path=dom_path
         )
 
 

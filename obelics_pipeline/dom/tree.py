@@ -13,7 +13,19 @@ class Box:
     its parent, from 1; ``kind`` that of the text in it.
     """
 
-    __slots__ = ("_path", "around", "end", "group", "index", "kind", "names", "parent", "start", "tag", "within")
+    __slots__ = (
+        "_path",
+        "around",
+        "end",
+        "group",
+        "index",
+        "kind",
+        "names",
+        "parent",
+        "start",
+        "tag",
+        "within",
+    )
 
     def __init__(self, tag: str, kind: str, parent: Box | None, index: int, start: int) -> None:
         self.tag = tag

@@ -8,7 +8,16 @@ from typing import Final
 from selectolax.lexbor import LexborNode
 
 from obelics_pipeline.dom.images import Attributes, ImageFinder, same_picture
-from obelics_pipeline.dom.rules import BLOCKS, FURNITURE, IMAGES, LABELS, SKIPPED, TAG_BITS, comment_ids, ids_of
+from obelics_pipeline.dom.rules import (
+    BLOCKS,
+    FURNITURE,
+    IMAGES,
+    LABELS,
+    SKIPPED,
+    TAG_BITS,
+    comment_ids,
+    ids_of,
+)
 from obelics_pipeline.dom.tree import Block, Box, Tree
 
 MAX_DEPTH: Final = 300
@@ -290,11 +299,16 @@ class Walker:
 
 def names_of(attributes: Attributes) -> int:
     """What the author of a page calls an element, by the categories of ``rules.NAMES``."""
+    get = attributes.get
     names = 0
-    for key in ("class", "id", "role", "itemprop"):
-        value = attributes.get(key)
-        if value:
-            names |= LABELS[value]
+    if value := get("class"):
+        names = LABELS[value]
+    if value := get("id"):
+        names |= LABELS[value]
+    if value := get("role"):
+        names |= LABELS[value]
+    if value := get("itemprop"):
+        names |= LABELS[value]
     return names
 
 
@@ -303,4 +317,6 @@ def is_hidden(attributes: Attributes) -> bool:
     if "hidden" in attributes:
         return _STREAMED.match(attributes.get("id") or "") is None
     style = attributes.get("style")
-    return style is not None and _HIDDEN.search(style) is not None
+    if not style or ("none" not in style and "hidden" not in style):
+        return False
+    return _HIDDEN.search(style) is not None
