@@ -6,7 +6,6 @@ runner does with its metrics.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -98,5 +97,5 @@ def total(tallies: Iterable[Tally]) -> Tally:
     for level in result.levels.values():
         for outcome in ("rejected", "unavailable", "failed"):
             setattr(level, outcome, dict(sorted(getattr(level, outcome).items())))
-    result.notes = dict(sorted(Counter(result.notes).items()))
+    result.notes = dict(sorted(result.notes.items()))
     return result

@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from obelics_pipeline.document import Document
+from obelics_pipeline.images_table import FETCH_LOG, IMAGE_RESULTS
 from obelics_pipeline.tables import documents_of, documents_schema, documents_to_batch, strings
 
 
@@ -37,21 +38,8 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
 Slots: TypeAlias = tuple[Slot | None, ...]
 """One for each node of a document: None at text nodes."""
 
-SLOT: Final = pa.struct(
-    [
-        ("status", pa.string()),
-        ("http_status", pa.int16()),
-        ("format", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("num_bytes", pa.int32()),
-        ("sha256", pa.string()),
-        ("part", pa.int32()),
-        ("offset", pa.int64()),
-        ("detail", pa.string()),
-        ("fetched_at", pa.timestamp("ms")),
-    ]
-)
+_COLUMNS: Final = pa.schema([*IMAGE_RESULTS, *(field for field in FETCH_LOG if field.name != "url")])
+SLOT: Final = pa.struct([_COLUMNS.field(name) for name in Slot.__struct_fields__])
 
 
 class Assembled(msgspec.Struct, frozen=True, array_like=True):
