@@ -140,6 +140,7 @@ class Walker:
                 node = node.next
 
     def finish(self) -> Tree:
+        """The tree, when everything has been walked."""
         self.flush()
         root = self.tree.root
         root.end = len(self.tree.blocks)
@@ -179,6 +180,7 @@ class Walker:
         return _PASS_OVER
 
     def open_block(self, node: LexborNode, tag: str, index: int) -> int:
+        """Open a box for a block-level element."""
         attributes = node.attributes
         names = 0
         if attributes:
@@ -203,6 +205,7 @@ class Walker:
         return _BLOCK
 
     def add_furniture(self, node: LexborNode, tag: str, index: int) -> None:
+        """Take an element in as one block of links."""
         self.flush()
         text = " ".join(node.text(separator=" ").split())
         if text:
@@ -214,6 +217,7 @@ class Walker:
             blocks.append(Block("paragraph", text, len(text), box))
 
     def close(self, action: int) -> None:
+        """End an element that ``open`` or ``open_block`` let in."""
         if action == _BLOCK:
             if self.parts or self.lines:
                 self.flush()
@@ -248,17 +252,22 @@ class Walker:
         return any(not part.isspace() for part in self.parts) or any(map(str.strip, self.lines))
 
     def add_image(self, node: LexborNode) -> None:
+        """Add the picture of an ``img``; it takes the place of its own preview or fallback just before."""
         attributes = node.attributes
         image = self.images.find(attributes)
         if image is None:
             return
         last = self.last_image()
         if last is not None and last.image is not None and same_picture(last.image, image):
-            if last.label == "noscript" or last.box is self.box:
-                self.tree.blocks.pop()  # a blurred preview, or the fallback of this very image
+            self.drop_preview(last)
         self.flush()
         label = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
         self.tree.blocks.append(Block("image", "", int(self.in_links > 0), self.box, image, label))
+
+    def drop_preview(self, last: Block) -> None:
+        """Take the last image back: a blurred preview, or the fallback, of the one that follows."""
+        if last.label == "noscript" or last.box is self.box:
+            self.tree.blocks.pop()
 
     def last_image(self) -> Block | None:
         """The block before, if it is an image and no text came since."""
@@ -266,6 +275,7 @@ class Walker:
         return blocks[-1] if blocks and blocks[-1].image is not None and not self.has_text() else None
 
     def add_noscript(self, node: LexborNode) -> int:
+        """Look for the pictures, or the page, that browsers without scripts are offered."""
         text = node.text_lexbor()
         if len(text) > NOSCRIPT_TEXT and "<" not in text:
             return _ENTER
@@ -281,6 +291,7 @@ class Walker:
         return _PASS_OVER
 
     def add_code(self, node: LexborNode, index: int) -> None:
+        """Add preformatted text as it is written."""
         self.flush()
         text = node.text_lexbor().strip("\n").rstrip()
         if text.strip():
