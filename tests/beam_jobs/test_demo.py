@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from beam_jobs.demo import BLOCKS, EXCERPT, PORT, choose, demo, demo_config, read_rows, show
 from obelics_pipeline.errors import InputError
-from obelics_pipeline.report import Report, decode
+from obelics_pipeline.report import Report, decode, render
 from obelics_pipeline.sample.server import SampleServer
 
 
@@ -69,6 +71,21 @@ def test_it_ends_with_the_funnel_and_three_documents(built: tuple[Path, str]) ->
     assert len(documents) == len({row["host"] for row in documents}) == 3
     assert all(row["title"] in printed for row in documents)
     assert "[image " in printed
+
+
+def test_the_readme_shows_this_funnel(built: tuple[Path, str]) -> None:
+    report = report_of(built[0])
+    stages = tuple(replace(stage, seconds=0.1) for stage in report.stages)
+    console = Console(file=io.StringIO(), width=80)
+    render(replace(report, stages=stages), console)
+    assert isinstance(console.file, io.StringIO)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = readme[readme.index("\nstage ") + 1 :].partition("\n```")[0]
+    assert without_seconds(shown) == without_seconds(console.file.getvalue().rstrip())
+
+
+def without_seconds(funnel: str) -> list[str]:
+    return [re.sub(r"\s*\d+\.\d$", "", line.rstrip()) for line in funnel.splitlines()]
 
 
 def test_a_second_run_finds_everything_done(
