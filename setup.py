@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -51,7 +52,7 @@ def extensions() -> list[Extension]:
             target_dir=MADE_FROM.name,
         )
     except (Exception, SystemExit) as error:  # mypycify exits if the types are wrong
-        return not_compiled(f"mypyc ended with {type(error).__name__} {error}")
+        return not_compiled(f"mypyc refuses the sources, see above: {shorten(str(error), 100)}")
 
 
 def compiles(code: str) -> bool:
@@ -82,7 +83,7 @@ class AllOrNone(build_ext):
         except Exception as error:
             for path in self.get_outputs():
                 Path(path).unlink(missing_ok=True)
-            self.extensions = not_compiled(f"{type(error).__name__}: {error}")
+            self.extensions = not_compiled(f"building failed, see above: {shorten(str(error), 100)}")
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": AllOrNone})
