@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 from obelics_pipeline import consent
 from obelics_pipeline.charset import to_utf8
 from obelics_pipeline.document import Document
+from obelics_pipeline.dom.bounds import affordable
 from obelics_pipeline.dom.content import main_content
 from obelics_pipeline.dom.images import ImageFinder
 from obelics_pipeline.dom.nodes import nodes_of
@@ -29,7 +30,8 @@ class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How pages become documents.
 
     ``main_content`` keeps what a page was made for; without it the whole page is kept, as the original OBELICS
-    does. A page is cut at ``max_page_bytes`` bytes and at ``max_nodes`` elements: that much is kept, and noted.
+    does. A page is cut at ``max_page_bytes`` bytes, at ``max_nodes`` elements and where the parser would take too
+    long (``bounds``): that much is kept, and noted.
     """
 
     main_content: bool = True
@@ -93,9 +95,13 @@ def _extract(page: Page, options: ExtractOptions) -> Extraction:
         body = body[: options.max_page_bytes]
         notes.append("page_cut_at_bytes")
     html, charset = to_utf8(body, page.header("content-type"))
+    end = affordable(html)
+    if end < len(html):
+        html = html[:end]
+        notes.append("page_cut_at_cost")
     try:
         parser = LexborHTMLParser(html)
-    except (ValueError, RuntimeError, MemoryError) as error:
+    except (SelectolaxError, ValueError, RuntimeError, MemoryError) as error:
         raise PageFailed("not_parsed", f"{type(error).__name__}: {error}") from error
     head = read_head(parser)
     base = resolve(head.base, page.url) if head.base else None

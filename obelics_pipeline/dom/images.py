@@ -54,6 +54,15 @@ LAZY_SOURCES: Final = [
 
 SRCSETS: Final = ("srcset", "data-srcset", "data-lazy-srcset", "data-original-set", "data-ll-srcset")
 
+MAX_LISTED: Final = 1_000
+"""More candidates than this of one list are not read."""
+
+MAX_SOURCES: Final = 20
+"""More ``source`` elements than this of one ``picture`` are not read."""
+
+MAX_NAME: Final = 200
+"""Characters of a file name, from its end, in which words for placeholders are looked for."""
+
 MAX_CANDIDATES: Final = 3
 """More addresses than this of one picture are not kept."""
 
@@ -76,9 +85,9 @@ def parse_srcset(value: str) -> list[tuple[str, float]]:
     Candidates are told apart as the HTML standard says (§4.8.4.2.3, "parse a srcset attribute"): commas and
     parentheses may stand inside. A descriptor where a URL should be is passed over.
     """
-    candidates = []
+    candidates: list[tuple[str, float]] = []
     position = 0
-    while match := _SRCSET_URL.match(value, position):
+    while len(candidates) < MAX_LISTED and (match := _SRCSET_URL.match(value, position)):
         url, position, size = match.group(1), match.end(), 1.0
         if url.endswith(","):
             url = url.rstrip(",")
@@ -131,7 +140,7 @@ class ImageFinder:
     def add_source(self, attributes: Attributes) -> None:
         """Take in a ``source`` element."""
         value = attributes.get("srcset") or attributes.get("data-srcset") or attributes.get("data-src")
-        if self._pictures and value and not value.startswith("data:"):
+        if self._pictures and value and not value.startswith("data:") and len(self._sources) < MAX_SOURCES:
             self._sources.append(value)
 
     def close_picture(self) -> None:
@@ -159,6 +168,7 @@ class ImageFinder:
         url = resolve(source, self.base) if source else None
         if url is None:
             return None
+        self._sources.clear()  # a picture shows one image
         width, height = rendered_size(get("width")), rendered_size(get("height"))
         title = get("title") or None
         return ImageNode(url, source, get("alt") or None, title, None, width, height, tuple(lists))
@@ -189,7 +199,7 @@ def is_placeholder(reference: str) -> bool:
     if reference[:11].lower().startswith(_NO_ADDRESS):
         return True
     name = reference.partition("?")[0].rpartition("/")[2]
-    return _PLACEHOLDER.search(name.lower()) is not None
+    return _PLACEHOLDER.search(name[-MAX_NAME:].lower()) is not None
 
 
 def _source(attributes: Attributes) -> str:

@@ -17,6 +17,10 @@ LONG_CELL: Final = 300
 _CAPTION = 1 << list(NAMES).index("caption")
 _IN_TABLE = TAG_BITS["table"]
 _LISTS = ("ul", "ol", "dl", "menu", "dir")
+MAX_INDENT: Final = 20
+"""Lists nested deeper than this are indented no more."""
+
+_NO_LIST = ("td", "th", "blockquote")  # what stands in them is no part of a list around
 _MAX_CAPTION: Final = 1000
 
 
@@ -37,31 +41,30 @@ def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block], finder: ImageFi
 def pieces(kept: Sequence[Block], all_blocks: Sequence[Block]) -> Iterator[tuple[Box | None, list[Block]]]:
     """The kept blocks that make one node each: all those of a list or table and its box, or one alone."""
     layouts = _layout_tables(all_blocks)
-    for box, group in groupby(kept, lambda block: _gathers(block, layouts)):
+    lists: dict[Box, Box | None] = {}
+    for box, group in groupby(kept, lambda block: _gathers(block, layouts, lists)):
         if box is None:
             yield from ((None, [block]) for block in group)
         else:
             yield box, list(group)
 
 
-def _gathers(block: Block, layouts: set[Box]) -> Box | None:
+def _gathers(block: Block, layouts: set[Box], lists: dict[Box, Box | None]) -> Box | None:
     """The list or table that a block is one piece of; None for a block that is a node of its own."""
     if block.kind == "list":
-        return _outermost_list(block.box)
+        return _outermost_list(block.box, lists)
     if block.kind == "table":
         table = block.box.ancestor("table")
         return None if table in layouts else table
     return None
 
 
-def _outermost_list(box: Box) -> Box | None:
-    outermost = None
-    current: Box | None = box
-    while current is not None and current.tag not in ("td", "th", "blockquote"):
-        if current.tag in _LISTS:
-            outermost = current
-        current = current.parent
-    return outermost
+def _outermost_list(box: Box | None, known: dict[Box, Box | None]) -> Box | None:
+    if box is None or box.tag in _NO_LIST:
+        return None
+    if box not in known:
+        known[box] = _outermost_list(box.parent, known) or (box if box.tag in _LISTS else None)
+    return known[box]
 
 
 def _layout_tables(blocks: Sequence[Block]) -> set[Box]:
@@ -98,10 +101,11 @@ def _items(blocks: Sequence[Block]) -> Iterator[str]:
     """The lines of a list as Markdown writes them."""
     seen: Box | None = None
     numbers: dict[Box, int] = {}
+    depths: dict[Box, int] = {}
     for block in blocks:
         item = block.box.ancestor("li", "dt", "dd")
         parent = item.parent if item is not None else None
-        depth = _depth(parent)
+        depth = max(0, min(_lists_around(parent, depths) - 1, MAX_INDENT))
         text = block.text.replace("\n", "\n" + "  " * (depth + 1))
         if item is None or parent is None or item is seen:
             yield "  " * (depth + 1) + text
@@ -114,13 +118,13 @@ def _items(blocks: Sequence[Block]) -> Iterator[str]:
         seen = item
 
 
-def _depth(box: Box | None) -> int:
-    """How many lists there are around a list."""
-    depth = -1
-    while box is not None:
-        depth += box.tag in _LISTS
-        box = box.parent
-    return max(depth, 0)
+def _lists_around(box: Box | None, known: dict[Box, int]) -> int:
+    """How many lists a piece of a list stands in; ``known`` remembers it of boxes."""
+    if box is None or box.tag in _NO_LIST:
+        return 0
+    if box not in known:
+        known[box] = _lists_around(box.parent, known) + (box.tag in _LISTS)
+    return known[box]
 
 
 def _rows(blocks: Sequence[Block]) -> Iterator[str]:

@@ -115,6 +115,12 @@ class Walker:
                 node = node.next
                 continue
             index += 1
+            left -= 1
+            if left < 0:
+                self.tree.notes.append("page_cut_at_nodes")
+                while stack:
+                    self.close(stack.pop()[1])
+                return self.finish()
             number = node.tag_id
             tag = _BLOCK_OF.get(number)
             if tag is not None:
@@ -130,12 +136,6 @@ class Walker:
                 stack.append((node, action, index))
                 index = 0
                 node = node.first_child
-                left -= 1
-                if left <= 0:
-                    self.tree.notes.append("page_cut_at_nodes")
-                    while stack:
-                        self.close(stack.pop()[1])
-                    return self.finish()
             else:
                 node = node.next
 
