@@ -28,11 +28,12 @@ def nodes_of(kept: Sequence[Block], all_blocks: Sequence[Block], finder: ImageFi
     """The nodes that the kept blocks of a page make, in order; captions come from all its blocks."""
     captions = _captions(all_blocks)
     nodes: list[Node] = []
+    started: set[Box] = set()
     for box, blocks in pieces(kept, all_blocks):
         if box is None:
             nodes.append(_single(blocks[0], captions, finder))
         elif blocks[0].kind == "list":
-            nodes.append(TextNode("list", "\n".join(_items(blocks)), box.path))
+            nodes.append(TextNode("list", "\n".join(_items(blocks, started)), box.path))
         else:
             nodes.append(TextNode("table", "\n".join(_rows(blocks)), box.path))
     return tuple(nodes)
@@ -97,25 +98,23 @@ def _single(block: Block, captions: dict[int, str], finder: ImageFinder) -> Node
     return TextNode(kind, block.text, block.box.path)
 
 
-def _items(blocks: Sequence[Block]) -> Iterator[str]:
-    """The lines of a list as Markdown writes them."""
-    seen: Box | None = None
-    numbers: dict[Box, int] = {}
+def _items(blocks: Sequence[Block], started: set[Box]) -> Iterator[str]:
+    """The lines of a list as Markdown writes them; ``started`` are the items that have begun, here or before."""
     depths: dict[Box, int] = {}
     for block in blocks:
         item = block.box.ancestor("li", "dt", "dd")
         parent = item.parent if item is not None else None
         depth = max(0, min(_lists_around(parent, depths) - 1, MAX_INDENT))
         text = block.text.replace("\n", "\n" + "  " * (depth + 1))
-        if item is None or parent is None or item is seen:
+        if item is None or parent is None or item in started:
             yield "  " * (depth + 1) + text
         elif item.tag == "li":
-            numbers[parent] = numbers.get(parent, 0) + 1
-            marker = f"{numbers[parent]}." if parent.tag == "ol" else "-"
+            marker = f"{item.index}." if parent.tag == "ol" else "-"
             yield f"{'  ' * depth}{marker} {text}"
         else:
             yield ("" if item.tag == "dt" else "  ") + text
-        seen = item
+        if item is not None:
+            started.add(item)
 
 
 def _lists_around(box: Box | None, known: dict[Box, int]) -> int:
@@ -130,7 +129,12 @@ def _lists_around(box: Box | None, known: dict[Box, int]) -> int:
 def _rows(blocks: Sequence[Block]) -> Iterator[str]:
     """The rows of a table, cells set apart by bars."""
     for _, row in groupby(blocks, lambda block: block.box.ancestor("tr")):
-        yield " | ".join(block.text.replace("\n", " ") for block in row)
+        cells: list[str] = []
+        for cell, group in groupby(row, lambda block: block.box.ancestor("td", "th")):
+            if cell is not None:
+                cells.extend([""] * (cell.index - 1 - len(cells)))
+            cells.append(" ".join(block.text.replace("\n", " ") for block in group))
+        yield " | ".join(cells)
 
 
 def _captions(blocks: Sequence[Block]) -> dict[int, str]:

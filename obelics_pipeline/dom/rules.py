@@ -46,6 +46,11 @@ SKIPPED: Final = frozenset(
 )
 """Elements whose content nobody reads as text: code, controls, plug-ins, drawings."""
 
+CONTROLS: Final = frozenset(
+    "applet audio button canvas embed iframe input meter object progress select svg textarea".split()
+)
+"""Those of ``SKIPPED`` that take up room between the words around them."""
+
 BLOCKS: Final[dict[str, str]] = {
     **dict.fromkeys(
         [
@@ -92,9 +97,9 @@ BLOCKS: Final[dict[str, str]] = {
 }
 """Block-level elements, with the kind of the text that stands in them ("" = that of the element around)."""
 
-FURNITURE: Final = frozenset(("nav", "footer"))
-"""Elements that their authors say hold none of the content. Of the texts in them, fewer than one in a hundred
-would be kept on the pages that the weights are fitted on."""
+FURNITURE: Final = frozenset(("nav", "footer", "aside"))
+"""Elements that their authors say hold none of the content, and so do lists that are called menus (``MENU``).
+Of the texts in them, one in a hundred would be kept on the pages that the weights are fitted on."""
 
 IMAGES: Final = frozenset(("img", "amp-img", "image"))
 """Elements that show one picture."""
@@ -138,6 +143,9 @@ TAGS: Final = (
     "blockquote", "dl", "details",
 )  # fmt: skip
 """Elements that tell something of all that stands in them."""
+
+MENU: Final = 1 << list(NAMES).index("nav")
+"""The bit of what is called navigation."""
 
 URL_NAMES: Final[dict[str, str]] = {
     "logo": "logo logos brand favicon",

@@ -10,9 +10,11 @@ from selectolax.lexbor import LexborNode
 from obelics_pipeline.dom.images import Attributes, ImageFinder, same_picture
 from obelics_pipeline.dom.rules import (
     BLOCKS,
+    CONTROLS,
     FURNITURE,
     IMAGES,
     LABELS,
+    MENU,
     SKIPPED,
     TAG_BITS,
     comment_ids,
@@ -49,6 +51,7 @@ _FALLBACK: Final = 7
 _CODE: Final = 8
 _RULE: Final = 9
 _MATH: Final = 10
+_CONTROL: Final = 11
 
 _ROLES: Final = {
     "a": _ANCHOR,
@@ -61,7 +64,9 @@ _ROLES: Final = {
     "math": _MATH,
     **dict.fromkeys(IMAGES, _IMAGE),
     **dict.fromkeys(SKIPPED, _SKIP),
+    **dict.fromkeys(CONTROLS, _CONTROL),
 }
+_MENUS: Final = ("ul", "ol")
 _BLOCK_OF: Final = ids_of(BLOCKS)
 _OWN: Final = 1 << 12
 """Elements that HTML does not know have numbers above this, others in every page."""
@@ -162,6 +167,8 @@ class Walker:
         if role == _BREAK:
             self.lines.append("".join(self.parts))
             self.parts.clear()
+        elif role == _CONTROL:
+            self.parts.append(" ")
         elif role == _IMAGE:
             self.add_image(node)
         elif role == _RULE:
@@ -191,6 +198,9 @@ class Walker:
                 return _PASS_OVER
             else:
                 names = names_of(attributes)
+        if names & MENU and not self.furniture and tag in _MENUS:
+            self.add_furniture(node, tag, index)
+            return _PASS_OVER
         if self.parts or self.lines:
             self.flush()
         if self.depth >= MAX_DEPTH:
@@ -212,7 +222,7 @@ class Walker:
             blocks = self.tree.blocks
             box = Box(tag, "", self.box, index, len(blocks))
             box.end = box.start + 1
-            box.within = self.box.within | TAG_BITS[tag]
+            box.within = self.box.within | TAG_BITS[tag] | MENU
             self.tree.boxes.append(box)
             blocks.append(Block("paragraph", text, len(text), box))
 
@@ -255,7 +265,8 @@ class Walker:
         """Add the picture of an ``img``; it takes the place of its own preview or fallback just before."""
         attributes = node.attributes
         image = self.images.find(attributes)
-        if image is None:
+        if image is None or "hidden" in attributes:
+            self.parts.append(" ")
             return
         last = self.last_image()
         if last is not None and last.image is not None and same_picture(last.image, image):
