@@ -46,9 +46,10 @@ SKIPPED: Final = frozenset(
 )
 """Elements whose content nobody reads as text: code, controls, plug-ins, drawings."""
 
-CONTROLS: Final = frozenset(
-    "applet audio button canvas embed iframe input meter object progress select svg textarea".split()
-)
+CONTROLS: Final = (
+    "applet", "audio", "button", "canvas", "embed", "iframe", "input", "meter", "object", "progress", "select", "svg",
+    "textarea",
+)  # fmt: skip
 """Those of ``SKIPPED`` that take up room between the words around them."""
 
 BLOCKS: Final[dict[str, str]] = {
