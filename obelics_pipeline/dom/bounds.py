@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 FEW_TAGS: Final = 2_000
 """A page with no more tags than this is cheap, whatever they are."""
 
@@ -20,6 +22,9 @@ formatting elements of their own."""
 
 LONG_TAG: Final = 4_096
 """Bytes; the attributes of a tag that is longer are counted."""
+
+WORTH_COMPARING: Final = 1_000_000_000
+"""Bytes of a page times bytes of its tags: with less, all attributes are compared in a few hundredths of a second."""
 
 MAX_STEPS: Final = 100_000_000
 """Open elements looked through: about half a second."""
@@ -59,10 +64,12 @@ def affordable(html: bytes) -> int:
 
 def _suspicious(html: bytes, end: int) -> bool:
     """Whether the tags of a page are worth being looked at one by one, judged by cheap counts."""
-    tags = html.count(b"<", 0, end)
+    codes = np.frombuffer(html, np.uint8, end)  # counts a page in a fifth of the time that bytes.count takes
+    starts = codes[:-1] == ord("<")
+    tags = int(np.count_nonzero(starts))
     if tags <= FEW_TAGS or tags > MANY_TAGS:
         return tags > MANY_TAGS
-    if tags - 2 * html.count(b"</", 0, end) > FEW_UNCLOSED:
+    if tags - 2 * int(np.count_nonzero(starts & (codes[1:] == ord("/")))) > FEW_UNCLOSED:
         return True
     return tags > FEW_TAGS * 5 and tags * len(_REOPENED.findall(html, 0, end)) > 10 * MAX_REOPENED
 
@@ -70,7 +77,7 @@ def _suspicious(html: bytes, end: int) -> bool:
 def _long_tags(html: bytes) -> Iterator[tuple[int, int]]:
     """Where each long tag starts, and how many attributes have been compared up to its end."""
     position, compared = 0, 0
-    half = LONG_TAG // 2
+    half = max(LONG_TAG // 2, min(WORTH_COMPARING // (len(html) or 1), 16_384))
     while position < len(html):
         if html.find(b">", position, position + half) < 0:
             start = html.rfind(b"<", max(0, position - half), position + half)
