@@ -98,6 +98,9 @@ BLOCKS: Final[dict[str, str]] = {
 }
 """Block-level elements, with the kind of the text that stands in them ("" = that of the element around)."""
 
+FORMATTING: Final = tuple("b strong i em u s big code font tt mark cite q abbr del ins kbd samp var".split())
+"""Elements that change how a text looks and that no page hides."""
+
 FURNITURE: Final = frozenset(("nav", "footer", "aside"))
 """Elements that their authors say hold none of the content, and so do lists that are called menus (``MENU``).
 Of the texts in them, one in a hundred would be kept on the pages that the weights are fitted on."""
@@ -202,8 +205,11 @@ class Vocabulary(dict[str, int]):
 
     def of(self, text: str) -> int:
         """The categories of a text that is not worth remembering."""
+        text = text.lower()
+        if text.isalpha():
+            return self._bit.get(text, 0)
         bits = 0
-        for word in _WORD.findall(text.lower()):
+        for word in _WORD.findall(text):
             bits |= self._bit.get(word, 0)
         return bits
 

@@ -11,6 +11,7 @@ from obelics_pipeline.dom.images import Attributes, ImageFinder, same_picture
 from obelics_pipeline.dom.rules import (
     BLOCKS,
     CONTROLS,
+    FORMATTING,
     FURNITURE,
     IMAGES,
     LABELS,
@@ -53,7 +54,10 @@ _RULE: Final = 9
 _MATH: Final = 10
 _CONTROL: Final = 11
 
+_PLAIN: Final = 12
+
 _ROLES: Final = {
+    **dict.fromkeys(FORMATTING, _PLAIN),
     "a": _ANCHOR,
     "br": _BREAK,
     "picture": _PICTURES,
@@ -159,6 +163,8 @@ class Walker:
             return _LINK
         if role == _SKIP:
             return _PASS_OVER
+        if role == _PLAIN:
+            return _ENTER
         if role == _INLINE:
             attributes = node.attributes
             if not attributes or (len(attributes) == 1 and "class" in attributes):
