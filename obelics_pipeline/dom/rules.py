@@ -98,29 +98,10 @@ BLOCKS: Final[dict[str, str]] = {
 }
 """Block-level elements, with the kind of the text that stands in them ("" = that of the element around)."""
 
-FORMATTING: Final = tuple(
-    [
-        "b",
-        "strong",
-        "i",
-        "em",
-        "u",
-        "s",
-        "big",
-        "code",
-        "font",
-        "tt",
-        "mark",
-        "cite",
-        "q",
-        "abbr",
-        "del",
-        "ins",
-        "kbd",
-        "samp",
-        "var",
-    ]
-)
+FORMATTING: Final = (
+    "b", "strong", "i", "em", "u", "s", "big", "code", "font", "tt", "mark", "cite", "q", "abbr", "del", "ins", "kbd",
+    "samp", "var",
+)  # fmt: skip
 """Elements that change how a text looks and that no page hides."""
 
 FURNITURE: Final = frozenset(("nav", "footer", "aside"))
