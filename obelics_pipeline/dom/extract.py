@@ -36,7 +36,7 @@ class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     main_content: bool = True
     max_page_bytes: int = 10_485_760
-    max_nodes: int = 75_000
+    max_nodes: int = 60_000
 
     def __post_init__(self) -> None:
         for name in ("max_page_bytes", "max_nodes"):
