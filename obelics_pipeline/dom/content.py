@@ -2,7 +2,7 @@
 
 A block's score is the sum of the weights of its features (a logistic regression over yes-or-no features, so
 that every decision can be read off as named contributions). ``weights.json`` is fitted by
-``tests/benchmarks/fit_content.py`` on pages with ground truth.
+``scripts/fit-content`` on pages with ground truth; see docs/extraction.md.
 """
 
 from __future__ import annotations
