@@ -7,10 +7,14 @@ runner does with its metrics.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from obelics_pipeline.errors import RunFailed
+
+OUTCOMES: Final = ("rejected", "unavailable", "failed")
+"""How an item can end that is not kept: the fields of ``Level`` that count reasons."""
 
 
 class Level(msgspec.Struct):
@@ -89,13 +93,13 @@ def total(tallies: Iterable[Tally]) -> Tally:
             into = result.level(name)
             into.entered += level.entered
             into.kept += level.kept
-            for outcome in ("rejected", "unavailable", "failed"):
+            for outcome in OUTCOMES:
                 for reason, n in getattr(level, outcome).items():
                     into.add(outcome, reason, n)
         for name, n in tally.notes.items():
             result.note(name, n)
     for level in result.levels.values():
-        for outcome in ("rejected", "unavailable", "failed"):
+        for outcome in OUTCOMES:
             setattr(level, outcome, dict(sorted(getattr(level, outcome).items())))
     result.notes = dict(sorted(result.notes.items()))
     return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -12,8 +11,6 @@ from rich.table import Table
 
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import RunFailed
-
-OUTCOMES: Final = ("rejected", "unavailable", "failed")
 
 
 class StageReport(msgspec.Struct, frozen=True):

@@ -138,6 +138,8 @@ class View:
                 values.append(values[-1] + self._measure(block))
         self.rank.append(len(self.texts))
         self.core = self._core(values)
+        self.h1 = next((i for i, block in enumerate(self.texts) if block.box.tag == "h1"), -1)
+        """Which text is the first ``h1``; -1 without one."""
 
     def _measure(self, block: Block) -> float:
         """Take a text in; what it is worth as a first guess at the main content."""
@@ -227,7 +229,7 @@ class View:
         places = [self._page()] * count
         core, wider = self.core, self.core.parent or self.core
         core_start, core_end = self.rank[core.start], self.rank[core.end]
-        h1 = next((i for i, block in enumerate(self.texts) if block.box.tag == "h1"), -1)
+        h1 = self.h1
         first = next((i for i, is_long in enumerate(self.longs) if is_long), 0)
         last = count - 1 - next((i for i, is_long in enumerate(reversed(self.longs)) if is_long), 0)
         spans = [

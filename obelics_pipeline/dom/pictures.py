@@ -100,7 +100,6 @@ class Gallery:
         self.blocks = [(number, block) for number, block in enumerate(blocks) if block.image is not None]
         self.first = next((i for i, k in enumerate(kept) if k), -1)
         self.last = max((i for i, k in enumerate(kept) if k), default=-1)
-        self.h1 = next((i for i, block in enumerate(view.texts) if block.box.tag == "h1"), -1)
         self.sum_kept = list(
             accumulate([n if k else 0 for n, k in zip(view.lengths, kept, strict=True)], initial=0)
         )
@@ -168,7 +167,7 @@ class Gallery:
 
     def _page(self, number: int, at: int, block: Block) -> int:
         """Six bits on the page around an image."""
-        h1, core, box = self.h1, self.view.core, block.box
+        h1, core, box = self.view.h1, self.view.core, block.box
         bits = (core.start <= number < core.end) << 0 | (h1 >= at) << 1 | (-1 < h1 < at) << 2
         bits |= (h1 >= 0 and abs(at - h1) <= 3) << 3
         bits |= (box.end - box.start > 1 and self._count(box)[0] > 0) << 4

@@ -225,12 +225,15 @@ class Walker:
         self.flush()
         text = " ".join(node.text(separator=" ").split())
         if text:
-            blocks = self.tree.blocks
-            box = Box(tag, "", self.box, index, len(blocks))
-            box.end = box.start + 1
+            box = Box(tag, "", self.box, index, len(self.tree.blocks))
             box.within = self.box.within | TAG_BITS[tag] | MENU
-            self.tree.boxes.append(box)
-            blocks.append(Block("paragraph", text, len(text), box))
+            self.add_whole(Block("paragraph", text, len(text), box))
+
+    def add_whole(self, block: Block) -> None:
+        """Add an element that is one block: its box holds that and nothing else."""
+        block.box.end = block.box.start + 1
+        self.tree.boxes.append(block.box)
+        self.tree.blocks.append(block)
 
     def close(self, action: int) -> None:
         """End an element that ``open`` or ``open_block`` let in."""
@@ -312,12 +315,9 @@ class Walker:
         self.flush()
         text = node.text_lexbor().strip("\n").rstrip()
         if text.strip():
-            blocks = self.tree.blocks
-            box = Box("pre", "code", self.box, index, len(blocks))
-            box.end = box.start + 1
+            box = Box("pre", "code", self.box, index, len(self.tree.blocks))
             box.within = self.box.within
-            self.tree.boxes.append(box)
-            blocks.append(Block("code", text, 0, box))
+            self.add_whole(Block("code", text, 0, box))
 
     def add_math(self, node: LexborNode) -> None:
         """Inline MathML: its TeX source where the page has it, else its text."""
