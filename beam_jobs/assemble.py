@@ -20,6 +20,8 @@ from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
 from beam_jobs.stages import ASSEMBLE, DEDUP, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.apply import OK, AssembleOptions, assemble_document
+from filters.lexicon import lexicon
+from filters.profile import TextOptions
 from filters.rules import DOCUMENT_MEASURES
 from filters.subjects import Picture
 from obelics_pipeline.accounting import Tally
@@ -40,9 +42,10 @@ def plan(session: Session) -> Plan:
     fetched = stages.read_manifest(session.source, IMAGES)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     results = [io.join(session.source, entry.path) for entry in fetched.under("image_results")]
-    options, timestamps = session.config.assemble, session.config.export.timestamps
+    config, timestamps = session.config, session.config.export.timestamps
     inputs = [stages.input_of(found, DEDUP), stages.input_of(fetched, IMAGES)]
-    made = stages.plan(session, ASSEMBLE, [options, timestamps], inputs, len(paths))
+    work = partial(assemble_part, options=config.assemble, text=config.text)
+    made = stages.plan(session, ASSEMBLE, [config.assemble, config.text, timestamps], inputs, len(paths))
 
     def build(pipeline: beam.Pipeline) -> None:
         asked = (
@@ -60,7 +63,7 @@ def plan(session: Session) -> Plan:
             | "ByUrl" >> beam.CoGroupByKey()
             | "Tell" >> beam.FlatMap(_tell)
             | "GiveToParts" >> GiveToParts(paths)
-            | "AssembleDocuments" >> beam.ParDo(DoPart(made.space, partial(assemble_part, options=options)))
+            | "AssembleDocuments" >> beam.ParDo(DoPart(made.space, work))
         )
 
     return msgspec.structs.replace(made, build=build)
@@ -95,10 +98,15 @@ def _tell(
 
 
 def assemble_part(
-    part: Part, path: str, rows: list[tuple[str, tuple[Any, ...]]], options: AssembleOptions
+    part: Part,
+    path: str,
+    rows: list[tuple[str, tuple[Any, ...]]],
+    options: AssembleOptions,
+    text: TextOptions,
 ) -> Tally:
     """Give the documents in the file ``path`` their slots; every rejection leaves a decision row."""
     tally = counting("documents", "paragraphs", "images")
+    words = lexicon(text)
     known = {url: Slot(*fields) for url, fields in rows}
     table = part.table("assembled", ASSEMBLED)
     with (
@@ -107,7 +115,8 @@ def assemble_part(
     ):
         for document in documents(path):
             slots = [known.get(image.url, NOT_FETCHED) for image in document.images]
-            outcome = assemble_document(document, [_picture(slot) for slot in slots], options, tally)
+            pictures = [_picture(slot) for slot in slots]
+            outcome = assemble_document(document, pictures, options, words, tally)
             for row in outcome.decisions:
                 decisions.add(row)
             if outcome.kept:

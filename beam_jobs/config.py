@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import msgspec
 
 from filters.apply import AssembleOptions, FilterOptions, Share
+from filters.profile import TextOptions
+from filters.rules import check_lists
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
 from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
@@ -65,8 +67,12 @@ class ExportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One section per stage. What is not written has its default; rules that are not named are off."""
+    """What texts are measured by, and one section per stage.
 
+    What is not written has its default; rules that are not named are off.
+    """
+
+    text: TextOptions = TextOptions()
     extract: ExtractSection = ExtractSection()
     filter: FilterOptions = FilterOptions()
     dedup: DedupSection = DedupSection()
@@ -88,8 +94,14 @@ def load(source: str) -> Config:
     """
     names = shipped()
     if source in names:
-        content = (resources.files("configs") / f"{source}.yaml").read_bytes()
-        return convert(read_yaml(content, f"{source}.yaml"), Config, f"{source}.yaml")
-    if not Path(source).exists():
+        source = f"{source}.yaml"
+        data = read_yaml((resources.files("configs") / source).read_bytes(), source)
+    elif Path(source).exists():
+        data = read_yaml_file(source)
+    else:
         raise ConfigError(f"{source}: no such file, and no shipped configuration {suggestion(source, names)}")
-    return convert(read_yaml_file(source), Config, source)
+    config = convert(data, Config, source)
+    for name, section in (("filter", config.filter), ("assemble", config.assemble)):
+        for level in ("paragraph", "document"):
+            check_lists(getattr(section, level), config.text, f"{source}: {name}.{level}")
+    return config

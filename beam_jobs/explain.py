@@ -16,6 +16,7 @@ from beam_jobs import io
 from beam_jobs.config import Config
 from filters.apply import Outcome, filter_document
 from filters.decisions import Decision
+from filters.lexicon import lexicon
 from obelics_pipeline import warc
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Node, TextNode
@@ -54,7 +55,9 @@ def explain(place: str, config: Config, url: str | None, console: Console | None
     except PageFailed as error:
         raise RunFailed(f"{place}: the page cannot be extracted ({error.error}): {error}") from error
     document = extraction.document
-    outcome = filter_document(document, replace(config.filter, sample_share=0.0), Tally())
+    outcome = filter_document(
+        document, replace(config.filter, sample_share=0.0), lexicon(config.text), Tally()
+    )
     _print_head(console, page, extraction)
     scores = scores_of(extraction.tree) if config.extract.main_content else {}
     console.print(_table(rows_of(extraction), scores, outcome.decisions))

@@ -21,7 +21,9 @@ from beam_jobs.parts import Part, counting
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
-from filters.words import words
+from filters.lexicon import lexicon
+from filters.profile import TextOptions
+from filters.texts import Texts
 from obelics_pipeline import dataset
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.assembled import Assembled, Slot, assembled_of
@@ -40,13 +42,13 @@ def plan(session: Session) -> Plan:
     found = stages.read_manifest(session.source, ASSEMBLE)
     fetched = stages.read_manifest(session.source, IMAGES)
     paths = [io.join(session.source, entry.path) for entry in found.under("assembled")]
-    section = session.config.export
+    section, text = session.config.export, session.config.text
     size = found.tally.notes.get("image_bytes", 0) + sum(entry.bytes for entry in found.under("assembled"))
     shards = max(1, -(-size // section.shard_bytes))
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
-    made = stages.plan(session, EXPORT, section, inputs, shards)
+    made = stages.plan(session, EXPORT, [section, text], inputs, shards)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
-    work = partial(write_shard, shards=shards, images=images)
+    work = partial(write_shard, shards=shards, images=images, text=text)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
@@ -68,17 +70,23 @@ def _records(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]]:
 
 
 def write_shard(
-    part: Part, path: str, records: list[tuple[str, bytes]], shards: int, images: list[str]
+    part: Part,
+    path: str,
+    records: list[tuple[str, bytes]],
+    shards: int,
+    images: list[str],
+    text: TextOptions,
 ) -> Tally:
     """Write the documents of a shard in order of their ids, with the bytes of their images."""
     tally = counting("documents", "images")
+    words = partial(count_words, options=text)
     name = f"train-{part.number:05d}-of-{shards:05d}.parquet"
     schema, options = dataset.described_schema(), dataset.writer_options()
     file = part.table("dataset/data", schema, options, name=name)
     with OpenImages(images) as opened:
         waiting, size = [], 0
         for _, record in sorted(records):
-            row = dataset.row_of(_DECODER.decode(record), opened.read, count_words)
+            row = dataset.row_of(_DECODER.decode(record), opened.read, words)
             _count(row["num_images"], tally)
             waiting.append(row)
             size += dataset.size_of(row)
@@ -89,9 +97,9 @@ def write_shard(
     return tally
 
 
-def count_words(text: str) -> int:
+def count_words(text: str, options: TextOptions) -> int:
     """Words as the filters count them."""
-    return len(words(text))
+    return Texts([text], lexicon(options)).word_counts[0]
 
 
 def _count(images: int, tally: Tally) -> None:

@@ -13,6 +13,8 @@ from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, w
 from beam_jobs.stages import EXTRACT, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
 from filters.apply import FilterOptions, filter_document
+from filters.lexicon import lexicon
+from filters.profile import TextOptions
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.tables import DECISIONS
 
@@ -21,27 +23,29 @@ def plan(session: Session) -> Plan:
     """Filter every part of ``documents/`` into a part of the same number."""
     found = stages.read_manifest(session.source, EXTRACT)
     paths = [io.join(session.source, entry.path) for entry in found.under("documents")]
-    options = session.config.filter
+    options, text = session.config.filter, session.config.text
     inputs = [stages.input_of(found, EXTRACT)]
-    made = stages.plan(session, FILTER, options, inputs, len(paths))
+    made = stages.plan(session, FILTER, [options, text], inputs, len(paths))
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(list(enumerate(paths)))
-            | "FilterDocuments" >> beam.ParDo(DoPart(made.space, partial(filter_part, options=options)))
+            | "FilterDocuments"
+            >> beam.ParDo(DoPart(made.space, partial(filter_part, options=options, text=text)))
         )
 
     return msgspec.structs.replace(made, build=build)
 
 
-def filter_part(part: Part, path: str, options: FilterOptions) -> Tally:
+def filter_part(part: Part, path: str, options: FilterOptions, text: TextOptions) -> Tally:
     """Filter the documents in the file ``path``; every rejection leaves a row in ``decisions/filter``."""
     tally = counting("documents", "paragraphs", "images")
+    known = lexicon(text)
     files = part.table("filtered", DOCUMENTS), part.table("decisions/filter", DECISIONS)
     with document_writer(files[0]) as kept, flat_writer(files[1], DECISIONS) as decisions:
         for document in documents(path):
-            outcome = filter_document(document, options, tally)
+            outcome = filter_document(document, options, known, tally)
             if outcome.kept:
                 kept.add(outcome.document, weight(outcome.document))
             for row in outcome.decisions:

@@ -39,8 +39,8 @@ class Rule(Protocol[S_contra, V]):
     alone, so that other limits can be tried on stored values.
     """
 
-    def measure(self, subject: S_contra, /) -> V:
-        """What the rule limits."""
+    def measure(self, subject: S_contra, /) -> V | None:
+        """What the rule limits; ``None`` if it does not apply to the subject, which then passes."""
 
     def judge(self, value: V, /) -> Breach | None:
         """The limit that ``value`` violates, if any."""
@@ -105,16 +105,24 @@ class Chain(Generic[S]):
         """The rules that concern ``subject``, with their names."""
         return self.rules.items()
 
-    def trials(self, subject: S) -> list[Trial]:
-        """Every rule that was tried, with its value; if one refused, it is the last."""
+    def trials(self, subject: S, *, every: bool = False) -> list[Trial]:
+        """The rules that were tried, with their values: up to the first that refuses, or ``every`` one."""
         tried = []
         for name, rule in self.rules_for(subject):
             value = rule.measure(subject)
-            breach = rule.judge(value)
+            breach = None if value is None else rule.judge(value)
             tried.append(Trial(name, value, breach))
-            if breach is not None:
+            if breach is not None and not every:
                 break
         return tried
+
+    def refusal(self, subject: S) -> Refusal | None:
+        """Why ``subject`` is refused, if it is: ``refusal_of(self.trials(subject))`` for the hot path."""
+        for name, rule in self.rules_for(subject):
+            value = rule.measure(subject)
+            if value is not None and (breach := rule.judge(value)) is not None:
+                return Refusal(name, breach.value, breach.threshold, breach.op)
+        return None
 
     @classmethod
     def from_data(cls, data: object, source: str, path: str) -> Self:
@@ -148,9 +156,9 @@ class Chain(Generic[S]):
         return f"{type(self).__name__}({self.rules!r})"
 
 
-def refusal_of(trials: list[Trial]) -> Refusal | None:
-    """Why the subject of ``trials`` was refused, if it was."""
-    if not trials or trials[-1].breach is None:
-        return None
-    breach = trials[-1].breach
-    return Refusal(trials[-1].rule, breach.value, breach.threshold, breach.op)
+def refusal_of(trials: Iterable[Trial]) -> Refusal | None:
+    """Why the subject of ``trials`` was refused, if it was: the first breach."""
+    for trial in trials:
+        if trial.breach is not None:
+            return Refusal(trial.rule, trial.breach.value, trial.breach.threshold, trial.breach.op)
+    return None

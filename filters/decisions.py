@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from collections import Counter
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from filters.base import Refusal, Trial, refusal_of
+from filters.base import Chain, Refusal, Trial, refusal_of
 from filters.language import Identified
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document, ImageNode, TextNode
+
+S = TypeVar("S")
 
 DOCUMENT_REJECTED: Final = "document_rejected"
 """The reason of paragraphs and images that passed their own rules and fall with their document."""
@@ -23,9 +26,10 @@ class Decision(msgspec.Struct, frozen=True):
     """A row of ``decisions/``.
 
     ``index`` is the node's place in the document as it entered the stage, none for a document. A rejected
-    item has one row, of the rule that refused it. In a document of the sample an item that passed has a row
-    for each rule it passed, with the value where that is a number. What falls with its document has no row
-    of its own.
+    item has one row with ``kept`` false, of the rule that refused it. In a document of the sample an item has
+    a row for each of its other rules, too, with the value where that is a number: ``kept`` is true for those
+    it passed before, null for those that were only measured after; they have a ``threshold`` and an ``op`` if
+    they would have refused it as well. What falls with its document has no row with ``kept`` false.
     """
 
     id: str
@@ -37,7 +41,7 @@ class Decision(msgspec.Struct, frozen=True):
     value: float | None
     threshold: float | None
     op: str | None
-    kept: bool
+    kept: bool | None
     excerpt: str
 
 
@@ -49,22 +53,24 @@ class Ledger:
 
     def __init__(self, document: Document, sample_share: float, tally: Tally) -> None:
         self.rows: list[Decision] = []
+        self.sampled = sampled(document.id, sample_share)
         self._document = document
         self._tally = tally
-        self._sampled = sampled(document.id, sample_share)
-        self._waiting = {"paragraphs": 0, "images": 0}
+        self._refused: list[tuple[str, str]] = []
+        self._waiting = {"paragraph": 0, "image": 0}
 
-    def node(self, index: int, node: TextNode | ImageNode, trials: list[Trial]) -> Refusal | None:
-        """Record what was decided on the node at ``index``, and tell why it was refused, if it was."""
+    def node(self, index: int, node: TextNode | ImageNode, chain: Chain[S], subject: S) -> Refusal | None:
+        """Decide on the node at ``index`` by the rules for its ``subject``; tell why it is refused, if so."""
         level = "image" if isinstance(node, ImageNode) else "paragraph"
-        refusal = refusal_of(trials)
-        self._tally.enter(f"{level}s")
+        trials = chain.trials(subject, every=True) if self.sampled else []
+        refusal = refusal_of(trials) if self.sampled else chain.refusal(subject)
         if refusal is None:
-            self._waiting[f"{level}s"] += 1
+            self._waiting[level] += 1
         else:
-            self._tally.reject(f"{level}s", refusal.rule)
-        if refusal is not None or self._sampled:
-            self._write(level, index, node.url if isinstance(node, ImageNode) else node.text, trials)
+            self._refused.append((level, refusal.rule))
+        if refusal is not None or self.sampled:
+            text = node.url if isinstance(node, ImageNode) else node.text
+            self._write(level, index, text, refusal, trials)
         return refusal
 
     def unavailable_image(self, status: str) -> None:
@@ -75,28 +81,38 @@ class Ledger:
     def close(self, trials: list[Trial]) -> Refusal | None:
         """Record what was decided on the document, and with it on what is left in it."""
         refusal = refusal_of(trials)
-        self._tally.enter("documents")
-        for level, n in {**self._waiting, "documents": 1}.items():
-            if n and refusal is None:
-                self._tally.keep(level, n)
-            elif n and refusal is not None:
-                self._tally.reject(level, refusal.rule if level == "documents" else DOCUMENT_REJECTED, n)
-        if refusal is not None or self._sampled:
-            opening = (node.text[:EXCERPT] for node in self._document.texts[:EXCERPT])
-            self._write("document", None, " ".join(opening), trials)
+        refused = Counter(self._refused)
+        for level, n in {**self._waiting, "document": 1}.items():
+            if n and refusal is not None:
+                refused[level, refusal.rule if level == "document" else DOCUMENT_REJECTED] += n
+            elif n:
+                self._tally.enter(f"{level}s", n)
+                self._tally.keep(f"{level}s", n)
+        for (level, rule), n in refused.items():
+            self._tally.enter(f"{level}s", n)
+            self._tally.reject(f"{level}s", rule, n)
+        if refusal is not None or self.sampled:
+            opening = " ".join(node.text[:EXCERPT] for node in self._document.texts[:EXCERPT])
+            self._write("document", None, opening, refusal, trials if self.sampled else [])
         return refusal
 
-    def _write(self, level: str, index: int | None, text: str, trials: list[Trial]) -> None:
+    def _write(
+        self, level: str, index: int | None, text: str, refusal: Refusal | None, trials: list[Trial]
+    ) -> None:
         document = self._document
         head = (document.id, document.url, document.domain, level, index)
         excerpt = " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
-        refusal = refusal_of(trials)
-        if refusal is not None:
+        if refusal is not None and not trials:
             why = (refusal.value, refusal.threshold, refusal.op)
             self.rows.append(Decision(*head, refusal.rule, *why, False, excerpt))
-            return
+        kept: bool | None = True
         for trial in trials:
-            self.rows.append(Decision(*head, trial.rule, number(trial.value), None, None, True, excerpt))
+            value, threshold, op = number(trial.value), None, None
+            if trial.breach is not None:
+                value, threshold, op = msgspec.structs.astuple(trial.breach)
+                kept = False if kept else None
+            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, excerpt))
+            kept = kept or None
 
 
 def number(value: Any) -> float | None:

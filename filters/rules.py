@@ -10,10 +10,36 @@ import msgspec
 from filters.base import Chain, Rule
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
+from filters.profile import TextOptions, profile
 from filters.subjects import Block, Content, Picture
-from filters.text import WordCount
+from filters.text import (
+    CharacterRepetition,
+    CommonWords,
+    FlaggedWords,
+    ListedWords,
+    Punctuation,
+    SpamWords,
+    SpecialCharacters,
+    Stopwords,
+    WordCount,
+    WordRepetition,
+)
 from obelics_pipeline.config import convert, mapping, unknown
 from obelics_pipeline.document import TEXT_KINDS, ImageNode
+from obelics_pipeline.errors import ConfigError
+
+_TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "word_count": WordCount,
+    "character_repetition": CharacterRepetition,
+    "word_repetition": WordRepetition,
+    "special_characters": SpecialCharacters,
+    "stopwords": Stopwords,
+    "flagged_words": FlaggedWords,
+    "punctuation": Punctuation,
+    "common_words": CommonWords,
+    "spam_words": SpamWords,
+}
+"""Rules on text, for paragraphs and documents alike."""
 
 
 class ImageRules(Chain[ImageNode]):
@@ -36,7 +62,7 @@ class DocumentRules(Chain[Content]):
     """Rules on whole documents."""
 
     table: ClassVar[Mapping[str, type[msgspec.Struct]]] = {
-        "word_count": WordCount,
+        **_TEXT,
         "language": Language,
         "image_count": ImageCount,
     }
@@ -49,7 +75,7 @@ class DocumentRules(Chain[Content]):
 class ParagraphRules(Chain[Block]):
     """Rules on single blocks of text. Each may ``spare`` kinds of blocks: those pass unmeasured."""
 
-    table: ClassVar[Mapping[str, type[msgspec.Struct]]] = {"word_count": WordCount}
+    table: ClassVar[Mapping[str, type[msgspec.Struct]]] = _TEXT
 
     def __init__(
         self,
@@ -58,10 +84,14 @@ class ParagraphRules(Chain[Block]):
     ) -> None:
         super().__init__(rules)
         self.spare = dict(spare or {})
+        self._for_kind = {
+            kind: [item for item in self.rules.items() if kind not in self.spare.get(item[0], ())]
+            for kind in TEXT_KINDS
+        }
 
     def rules_for(self, subject: Block) -> Iterable[tuple[str, Rule[Block, Any]]]:
         """The rules that do not spare blocks of this kind."""
-        return [item for item in self.rules.items() if subject.kind not in self.spare.get(item[0], ())]
+        return self._for_kind[subject.kind]
 
     @classmethod
     def from_data(cls, data: object, source: str, path: str) -> Self:
@@ -87,6 +117,17 @@ def _measure(rule: type[msgspec.Struct]) -> str:
     name = vars(rule)["measures"]
     assert isinstance(name, str)
     return name
+
+
+def check_lists(chain: Chain[Any], options: TextOptions, place: str) -> None:
+    """Raise ``ConfigError`` if a rule of ``chain`` looks words up in a list that the profile does not have."""
+    lists = profile(options)
+    for name, rule in chain.rules.items():
+        if isinstance(rule, ListedWords) and getattr(lists, rule.measures) is None:
+            own = f"text.{rule.measures}"
+            raise ConfigError(
+                f"{place}.{name}: no list of words; name a text.language, or your list as {own}"
+            )
 
 
 DOCUMENT_MEASURES: Final = tuple(sorted({_measure(rule) for rule in DocumentRules.table.values()}))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from filters.words import words
+from filters.lexicon import Lexicon
+from filters.texts import Texts
 from obelics_pipeline.document import TextNode
 
 LONG_TEXT: Final = 3000
@@ -19,35 +20,50 @@ _NO_PROSE: Final = frozenset({"code", "math"})
 """Kinds of blocks that tell of another language than the page's own."""
 
 
-class Block:
-    """A text node."""
+class Text:
+    """One of ``texts``, which are counted together."""
 
-    def __init__(self, node: TextNode) -> None:
-        self.kind = node.kind
-        self.text = node.text
+    def __init__(self, texts: Texts, index: int) -> None:
+        self.texts = texts
+        self.index = index
 
-    @cached_property
+    @property
+    def text(self) -> str:
+        """The text itself."""
+        return self.texts.texts[self.index]
+
+    @property
     def words(self) -> list[str]:
-        """See ``filters.words``."""
-        return words(self.text)
+        """Its words, lower-cased, without special characters at the ends."""
+        return self.texts.words[self.index]
 
     @property
     def word_count(self) -> int:
         """How many words it has."""
-        return len(self.words)
+        return self.texts.word_counts[self.index]
 
 
-class Content:
-    """All that is left of a document: its blocks of text, in order, and how many images it shows."""
+class Block(Text):
+    """A text node."""
 
-    def __init__(self, blocks: Iterable[Block], image_count: int) -> None:
+    def __init__(self, texts: Texts, index: int, kind: str) -> None:
+        super().__init__(texts, index)
+        self.kind = kind
+
+
+def blocks_of(nodes: Sequence[TextNode], lexicon: Lexicon) -> list[Block]:
+    """The subjects that ``nodes`` are."""
+    texts = Texts([node.text for node in nodes], lexicon)
+    return [Block(texts, index, node.kind) for index, node in enumerate(nodes)]
+
+
+class Content(Text):
+    """All that is left of a document: its blocks as one text, and how many images it shows."""
+
+    def __init__(self, whole: Texts, blocks: Sequence[Block], image_count: int) -> None:
+        super().__init__(whole, 0)
         self.blocks = tuple(blocks)
         self.image_count = image_count
-
-    @cached_property
-    def word_count(self) -> int:
-        """How many words its blocks have."""
-        return sum(block.word_count for block in self.blocks)
 
     @cached_property
     def long_text(self) -> str:
@@ -65,6 +81,14 @@ class Content:
             chosen.append(index)
             length += len(texts[index])
         return " ".join(" ".join(texts[index][:LONG_TEXT] for index in sorted(chosen)).split())
+
+
+def content_of(blocks: Sequence[Block], lexicon: Lexicon, image_count: int) -> Content:
+    """A document of some of the blocks that ``blocks_of`` made of its nodes."""
+    if not blocks:
+        return Content(Texts([""], lexicon), (), image_count)
+    whole = blocks[0].texts.joined([block.index for block in blocks])
+    return Content(whole, blocks, image_count)
 
 
 class Picture(msgspec.Struct, frozen=True):
