@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -30,6 +31,8 @@ class Share(Bounds, frozen=True):
     """
 
     from_words: Count = 0
+    share: ClassVar[Callable[[Any, Text], float]]
+    """The share of a text of any length."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,10 +45,6 @@ class Share(Bounds, frozen=True):
         if self.from_words and text.word_count < self.from_words:
             return None
         return self.share(text)
-
-    def share(self, text: Text, /) -> float:
-        """The share of a text of any length."""
-        raise NotImplementedError
 
 
 class CharacterRepetition(Share, frozen=True):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,9 +14,21 @@ from filters.base import Chain, Refusal
 from filters.decisions import DOCUMENT_REJECTED, EXCERPT, Decision, sampled
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
+from filters.lexicon import lexicon
+from filters.profile import TextOptions
 from filters.rules import DocumentRules, ImageRules, ParagraphRules, PictureRules
 from filters.subjects import Picture
-from filters.text import WordCount
+from filters.text import (
+    CharacterRepetition,
+    CommonWords,
+    FlaggedWords,
+    Punctuation,
+    SpamWords,
+    SpecialCharacters,
+    Stopwords,
+    WordCount,
+    WordRepetition,
+)
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.document import TEXT_KINDS, Document, ImageNode, Node, TextNode
 
@@ -24,6 +37,7 @@ SHORT = TextNode("paragraph", "Read more")
 IMAGE = ImageNode("http://a.example/photo.jpg", rendered_width=640, rendered_height=480)
 ICON = ImageNode("http://a.example/icon.png", rendered_width=16, rendered_height=16)
 PHOTO = Picture("jpeg", 800, 600)
+ENGLISH = lexicon(TextOptions(language="en", common_words=2000))
 
 OPTIONS = FilterOptions(
     paragraph=ParagraphRules({"word_count": WordCount(min=4)}),
@@ -48,7 +62,7 @@ def page(*nodes: Node) -> Document:
 
 def run(document: Document, options: FilterOptions = OPTIONS) -> tuple[Outcome, dict[str, Level]]:
     tally = Tally()
-    outcome = filter_document(document, options, tally)
+    outcome = filter_document(document, options, ENGLISH, tally)
     tally.check("filter")
     return outcome, tally.levels
 
@@ -142,7 +156,7 @@ def test_assembling_keeps_slots_and_counts_images_that_are_there() -> None:
     tally = Tally()
     document = page(LONG, IMAGE, IMAGE, IMAGE, IMAGE)
     pictures = [PHOTO, "timeout", Picture("gif", 800, 600), Picture("jpeg", 800, 90)]
-    outcome = assemble_document(document, pictures, ASSEMBLE, tally)
+    outcome = assemble_document(document, pictures, ASSEMBLE, ENGLISH, tally)
     assert outcome.kept
     assert outcome.document.nodes == document.nodes
     assert outcome.statuses == ("ok", "timeout", "format", "size")
@@ -160,7 +174,7 @@ def test_assembling_keeps_slots_and_counts_images_that_are_there() -> None:
 
 def test_a_document_without_an_image_left_falls_with_its_text() -> None:
     tally = Tally()
-    outcome = assemble_document(page(LONG, IMAGE), ["http_4xx"], ASSEMBLE, tally)
+    outcome = assemble_document(page(LONG, IMAGE), ["http_4xx"], ASSEMBLE, ENGLISH, tally)
     assert outcome.refusal == Refusal("image_count", 0, 1, "<")
     assert tally.levels == {
         "paragraphs": Level(1, rejected={DOCUMENT_REJECTED: 1}),
@@ -171,14 +185,24 @@ def test_a_document_without_an_image_left_falls_with_its_text() -> None:
 
 def test_assembling_keeps_measures_of_earlier_stages() -> None:
     document = replace(page(LONG, IMAGE), measures={"image_count": 7.0, "word_count": 10.0})
-    outcome = assemble_document(document, [PHOTO], ASSEMBLE, Tally())
+    outcome = assemble_document(document, [PHOTO], ASSEMBLE, ENGLISH, Tally())
     assert outcome.document.measures == {"image_count": 1, "word_count": 10}
+
+
+def test_assembling_prunes_paragraphs_and_keeps_every_slot() -> None:
+    spam = TextNode("paragraph", "Log sign access terms")
+    options = replace(ASSEMBLE, paragraph=ParagraphRules({"spam_words": SpamWords(max=0.5)}))
+    tally = Tally()
+    outcome = assemble_document(page(spam, IMAGE, LONG), [PHOTO], options, ENGLISH, tally)
+    assert outcome.document.nodes == (IMAGE, LONG)
+    assert outcome.statuses == ("ok",)
+    assert tally.levels["paragraphs"] == Level(2, kept=1, rejected={"spam_words": 1})
 
 
 @pytest.mark.parametrize("pictures", [[], [PHOTO, PHOTO]], ids=["one missing", "one too many"])
 def test_pictures_and_images_must_match(pictures: list[Picture]) -> None:
     with pytest.raises(ValueError, match=f"{len(pictures)} pictures for 1 images"):
-        assemble_document(page(IMAGE), pictures, ASSEMBLE, Tally())
+        assemble_document(page(IMAGE), pictures, ASSEMBLE, ENGLISH, Tally())
 
 
 # Any chains, any documents.
@@ -187,9 +211,28 @@ limits = st.tuples(st.integers(0, 6), st.integers(0, 6)).map(sorted)
 word_counts = limits.map(lambda ends: WordCount(min=ends[0], max=ends[1]))
 image_counts = limits.map(lambda ends: ImageCount(min=ends[0], max=ends[1]))
 languages = st.builds(Language, st.sampled_from([("en",), ("de", "en")]), st.floats(0, 1))
-texts = st.lists(st.sampled_from(["word", "and", "Wort", "今天", "7", "—"]), min_size=1, max_size=8).map(
-    " ".join
-)
+
+
+def shares(rule: type[msgspec.Struct], **others: st.SearchStrategy[Any]) -> st.SearchStrategy[msgspec.Struct]:
+    """Any limits of a rule on a share."""
+    ends = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
+    fields = st.fixed_dictionaries({"from_words": st.integers(0, 4), **others})
+    return st.builds(lambda ends, more: rule(min=ends[0], max=ends[1], **more), ends, fields)
+
+
+TEXT_RULES = {
+    "word_count": word_counts,
+    "character_repetition": shares(CharacterRepetition, ngram=st.integers(1, 4)),
+    "word_repetition": shares(WordRepetition, ngram=st.integers(1, 3)),
+    "special_characters": shares(SpecialCharacters, spaces=st.booleans()),
+    "stopwords": shares(Stopwords),
+    "flagged_words": shares(FlaggedWords, allowed=st.integers(0, 2)),
+    "punctuation": shares(Punctuation, from_tokens=st.integers(0, 5)),
+    "common_words": shares(CommonWords),
+    "spam_words": shares(SpamWords),
+}
+WORDS = ["word", "and", "Wort", "今天", "7", "—", "anal", "Log", "in.", "and,", "!?"]
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join)
 sides = st.none() | st.integers(1, 64)
 images = st.builds(ImageNode, st.just(IMAGE.url), rendered_width=sides, rendered_height=sides)
 nodes = st.builds(TextNode, st.sampled_from(TEXT_KINDS), texts) | images
@@ -206,11 +249,11 @@ options = st.builds(
     FilterOptions,
     st.builds(
         ParagraphRules,
-        shuffled(word_count=word_counts),
+        shuffled(**TEXT_RULES),
         st.fixed_dictionaries({"word_count": st.lists(st.sampled_from(TEXT_KINDS)).map(tuple)}),
     ),
     shuffled(rendered_size=limits.map(lambda ends: RenderedSize(min=ends[0] * 8))).map(ImageRules),
-    shuffled(word_count=word_counts, image_count=image_counts, language=languages).map(DocumentRules),
+    shuffled(**TEXT_RULES, image_count=image_counts, language=languages).map(DocumentRules),
     st.sampled_from([0.0, 1.0]),
 )
 pictures = st.sampled_from(["timeout", "dns"]) | st.builds(
@@ -221,7 +264,7 @@ pictures = st.sampled_from(["timeout", "dns"]) | st.builds(
 @given(st.lists(documents, max_size=4), options)
 def test_every_item_is_counted_once_and_explained(pages: list[Document], options: FilterOptions) -> None:
     tally = Tally()
-    outcomes = [filter_document(document, options, tally) for document in pages]
+    outcomes = [filter_document(document, options, ENGLISH, tally) for document in pages]
     tally.check("filter")
     entered = {name: level.entered for name, level in tally.levels.items() if level.entered}
     assert entered == +Counter(
@@ -237,7 +280,7 @@ def test_every_item_is_counted_once_and_explained(pages: list[Document], options
             if rule != DOCUMENT_REJECTED
         }
     )
-    rows = [row for outcome in outcomes for row in outcome.decisions if not row.kept]
+    rows = [row for outcome in outcomes for row in outcome.decisions if row.kept is False]
     assert Counter((f"{row.level}s", row.rule) for row in rows) == counted
 
 
@@ -251,15 +294,27 @@ def test_filtering_twice_changes_nothing(document: Document, options: FilterOpti
 @given(documents, options)
 def test_rules_are_tried_in_the_order_of_the_yaml(document: Document, options: FilterOptions) -> None:
     outcome, _ = run(document, replace(options, sample_share=1.0))
+    rows = [row for row in outcome.decisions if row.level == "document"]
     chain: Chain = options.document
-    tried = [row.rule for row in outcome.decisions if row.level == "document"]
+    assert tuple(row.rule for row in rows) == chain.names
     if outcome.refusal is None:
-        assert tuple(tried) == chain.names
+        assert all(row.kept for row in rows)
     else:
         first = chain.names.index(outcome.refusal.rule)
+        assert [row.kept for row in rows] == [True] * first + [False] + [None] * (len(rows) - first - 1)
         passing = {name: chain.rules[name] for name in chain.names[:first]}
-        assert tried == [outcome.refusal.rule]
         assert run(document, replace(options, document=DocumentRules(passing)))[0].kept
+
+
+@given(documents, options)
+def test_the_sample_is_measured_and_decided_on_like_the_rest(
+    document: Document, options: FilterOptions
+) -> None:
+    plain, sample = (run(document, replace(options, sample_share=share))[0] for share in (0.0, 1.0))
+    assert (plain.refusal, plain.document.nodes) == (sample.refusal, sample.document.nodes)
+    assert [row for row in sample.decisions if row.kept is False] == list(plain.decisions)
+    for row in sample.decisions:
+        assert row.kept is None or (row.op is None) is row.kept
 
 
 @settings(max_examples=50)
@@ -268,7 +323,7 @@ def test_assembling_counts_every_slot_once(document: Document, data: st.DataObje
     count = len(document.images)
     fates = data.draw(st.lists(pictures, min_size=count, max_size=count))
     tally = Tally()
-    outcome = assemble_document(document, fates, ASSEMBLE, tally)
+    outcome = assemble_document(document, fates, ASSEMBLE, ENGLISH, tally)
     tally.check("assemble")
     assert len(outcome.statuses) == count
     assert [status for status in outcome.statuses if status in ("timeout", "dns")] == [

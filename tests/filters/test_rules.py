@@ -8,14 +8,22 @@ import pytest
 from filters.base import Breach, Chain, refusal_of
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
+from filters.lexicon import lexicon
+from filters.profile import TextOptions
 from filters.rules import DOCUMENT_MEASURES, DocumentRules, ImageRules, ParagraphRules, PictureRules
-from filters.subjects import Block, Content, Picture
+from filters.subjects import Block, Content, Picture, blocks_of, content_of
 from filters.text import WordCount
 from obelics_pipeline.document import ImageNode, TextNode
 
+ANY = lexicon(TextOptions())
+
 
 def block(text: str, kind: str = "paragraph") -> Block:
-    return Block(TextNode(kind, text))
+    return blocks_of([TextNode(kind, text)], ANY)[0]
+
+
+def content(*texts: str, images: int = 0) -> Content:
+    return content_of(blocks_of([TextNode("paragraph", text) for text in texts], ANY), ANY, images)
 
 
 def refused(rule: Any, subject: Any) -> tuple[float | None, float | None, str] | None:
@@ -36,7 +44,7 @@ def refused(rule: Any, subject: Any) -> tuple[float | None, float | None, str] |
 def test_word_count(text: str, expected: tuple[float, float, str] | None) -> None:
     rule = WordCount(min=4, max=6)
     assert refused(rule, block(text)) == expected
-    assert refused(rule, Content([block(word) for word in text.split()], 0)) == expected
+    assert refused(rule, content(*text.split())) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,7 @@ def test_word_count(text: str, expected: tuple[float, float, str] | None) -> Non
     ],
 )
 def test_image_count(count: int, expected: tuple[float, float, str] | None) -> None:
-    assert refused(ImageCount(min=1, max=30), Content([], count)) == expected
+    assert refused(ImageCount(min=1, max=30), content(images=count)) == expected
 
 
 @pytest.mark.parametrize(
@@ -128,17 +136,17 @@ def test_unusable_limits_are_refused(build: Any, message: str) -> None:
 
 
 def test_the_first_refusal_is_the_reason() -> None:
-    content = Content([block("three words here")], 0)
+    three = content("three words here")
     images_first = DocumentRules({"image_count": ImageCount(min=1), "word_count": WordCount(min=4)})
     words_first = DocumentRules({"word_count": WordCount(min=4), "image_count": ImageCount(min=1)})
-    reasons = [refusal_of(chain.trials(content)) for chain in (images_first, words_first)]
+    reasons = [refusal_of(chain.trials(three)) for chain in (images_first, words_first)]
     assert [reason.rule for reason in reasons if reason] == ["image_count", "word_count"]
-    assert [trial.rule for trial in words_first.trials(content)] == ["word_count"]
+    assert [trial.rule for trial in words_first.trials(three)] == ["word_count"]
 
 
 def test_rules_that_passed_are_told_with_their_values() -> None:
     chain = DocumentRules({"word_count": WordCount(min=1), "image_count": ImageCount(min=1)})
-    trials = chain.trials(Content([block("three words here")], 0))
+    trials = chain.trials(content("three words here"))
     assert [(trial.rule, trial.value) for trial in trials] == [("word_count", 3), ("image_count", 0)]
     assert [trial.breach for trial in trials] == [None, Breach(0, 1, "<")]
 
@@ -149,17 +157,19 @@ def test_spared_kinds_are_not_asked() -> None:
     assert refusal_of(chain.trials(block("Short", "paragraph"))) is not None
 
 
-def test_a_text_is_split_into_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    split = []
-    monkeypatch.setattr("filters.subjects.words", lambda text: split.append(text) or text.split())
-    one = block("a text")
-    ParagraphRules({"word_count": WordCount(min=1)}).trials(one)
-    DocumentRules({"word_count": WordCount(min=1)}).trials(Content([one], 1))
-    assert split == ["a text"]
+def test_every_rule_is_tried_where_all_are_wanted() -> None:
+    chain = DocumentRules({"image_count": ImageCount(min=1), "word_count": WordCount(min=4)})
+    trials = chain.trials(content("three words here"), every=True)
+    assert [(trial.rule, trial.breach is not None) for trial in trials] == [
+        ("image_count", True),
+        ("word_count", True),
+    ]
+    assert refusal_of(trials) == chain.refusal(content("three words here")) == refusal_of(trials[:1])
 
 
-def test_measures_are_a_closed_sorted_list() -> None:
-    assert DOCUMENT_MEASURES == ("image_count", "language_score", "word_count")
+def test_every_document_rule_has_a_measure_of_its_own() -> None:
+    assert len(DOCUMENT_MEASURES) == len(DocumentRules.table)
+    assert list(DOCUMENT_MEASURES) == sorted(DOCUMENT_MEASURES)
 
 
 @pytest.mark.parametrize("chain", [ParagraphRules, ImageRules, PictureRules, DocumentRules])
