@@ -126,6 +126,8 @@ def _models(model: str, tokenizer: str) -> Models:
 
 
 def _load(model: str, tokenizer: str) -> Models:
+    _check_file("model", model, "a KenLM model (.binary or .arpa)")
+    _check_file("tokenizer", tokenizer, "a SentencePiece model (.model)")
     language_model, processor = _language_model(model), _tokenizer(tokenizer)
     _check_pair(language_model, processor, model, tokenizer)
 
@@ -144,7 +146,6 @@ _SENTENCE_MARKS: Final = frozenset({"<s>", "</s>"})
 
 
 def _language_model(path: str) -> Any:
-    _check_file("model", path, "a KenLM model (.binary or .arpa)")
     kenlm = _package("kenlm")
     config = kenlm.Config()
     config.load_method = (
@@ -161,7 +162,6 @@ def _language_model(path: str) -> Any:
 
 
 def _tokenizer(path: str) -> Any:
-    _check_file("tokenizer", path, "a SentencePiece model (.model)")
     sentencepiece = _package("sentencepiece")
     try:
         return sentencepiece.SentencePieceProcessor(model_file=path)

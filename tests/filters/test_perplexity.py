@@ -124,6 +124,9 @@ ngram 2=2
 """
 
 
+WORD_ARPA = re.sub(r"(?<=\s)[▁ab](?=\s)", lambda piece: f"word-{piece[0]}", ARPA.format(b=-0.8))
+
+
 @pytest.fixture(scope="module")
 def by_hand(needs_lm: None, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A model of single characters, of which it knows a and b; all its numbers are in ``ARPA``."""
@@ -303,24 +306,34 @@ def refused(**fields: Any) -> str:
     return str(caught.value)
 
 
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    model = tmp_path / "model.arpa"
+    model.touch()
+    assert refused(model="lost.arpa", tokenizer="lost.model") == (
+        "model: no file 'lost.arpa'; give the path of a KenLM model (.binary or .arpa)"
+    )
+    assert refused(model=str(model), tokenizer=str(tmp_path)) == (
+        f"tokenizer: no file '{tmp_path}'; give the path of a SentencePiece model (.model)"
+    )
+    assert "no limit given" in refused(model="lost.arpa", tokenizer="lost.model", max=None)
+
+
+@pytest.mark.parametrize("package", ["kenlm", "sentencepiece"])
+def test_missing_packages_are_named(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    model = tmp_path / "model.arpa"
+    model.write_text(ARPA.format(b=-0.8), encoding="utf-8")
+    assert refused(model=str(model), tokenizer=str(model)) == (
+        "perplexity needs kenlm and sentencepiece: pip install 'obelics-builder[lm]'"
+    )
+
+
 def test_wrong_models_are_refused(by_hand: Paths, tmp_path: Path) -> None:
     model, tokenizer = by_hand
     words = tmp_path / "words.arpa"
-    words.write_text(
-        ARPA.format(b=-0.8)
-        .replace("▁", "the")
-        .replace("a\t", "of\t")
-        .replace("b\t", "and\t")
-        .replace(" a\n", " of\n")
-    )
+    words.write_text(WORD_ARPA, encoding="utf-8")
     empty = tmp_path / "empty.binary"
     empty.touch()
-    assert refused(model="lost.arpa", tokenizer=tokenizer) == (
-        "model: no file 'lost.arpa'; give the path of a KenLM model (.binary or .arpa)"
-    )
-    assert refused(model=model, tokenizer=str(tmp_path)) == (
-        f"tokenizer: no file '{tmp_path}'; give the path of a SentencePiece model (.model)"
-    )
     assert refused(model=tokenizer, tokenizer=tokenizer).startswith(
         f"model: '{tokenizer}' is no KenLM model: "
     )
@@ -331,16 +344,6 @@ def test_wrong_models_are_refused(by_hand: Paths, tmp_path: Path) -> None:
     assert refused(model=str(words), tokenizer=tokenizer) == (
         f"model: '{words}' knows 0 of the first 3 pieces of '{tokenizer}'; give two files that were trained together"
     )
-    assert "no limit given" in refused(model=model, tokenizer=tokenizer, max=None)
-
-
-@pytest.mark.parametrize("package", ["kenlm", "sentencepiece"])
-def test_missing_packages_are_named(package: str, by_hand: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(module, "_MODELS", {})
-    assert refused(model=by_hand.model, tokenizer=by_hand.tokenizer) == (
-        "perplexity needs kenlm and sentencepiece: pip install 'obelics-builder[lm]'"
-    )
 
 
 def test_the_trainer_prints_a_rule_to_use(trained: tuple[Paths, str]) -> None:
@@ -350,7 +353,8 @@ def test_the_trainer_prints_a_rule_to_use(trained: tuple[Paths, str]) -> None:
     assert words is not None
     assert int(words[2]) <= 200
     assert re.fullmatch(
-        r"perplexity of 6 documents held back: half up to [\d.]+, 90 % up to [\d.]+, 99 % up to [\d.]+", held_back
+        r"perplexity of 6 documents held back: half up to [\d.]+, 90 % up to [\d.]+, 99 % up to [\d.]+",
+        held_back,
     )
     fields = yaml.safe_load(rule)["perplexity"]
     assert msgspec.convert(fields, Perplexity) == Perplexity(max=fields["max"], **models._asdict())
