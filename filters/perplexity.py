@@ -7,19 +7,12 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from filters.base import Bounds
-
-
-class Readable(Protocol):
-    """What has a text: a paragraph, a document."""
-
-    @property
-    def text(self) -> str:
-        """The text, in lines."""
+from filters.subjects import Text
 
 
 class Perplexity(Bounds, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +31,7 @@ class Perplexity(Bounds, frozen=True, forbid_unknown_fields=True, kw_only=True):
         super().__post_init__()
         _models(self.model, self.tokenizer)
 
-    def measure(self, subject: Readable, /) -> float | None:
+    def measure(self, subject: Text, /) -> float | None:
         """See ``perplexity``."""
         return perplexity(subject.text, self.model, self.tokenizer)
 
