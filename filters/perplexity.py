@@ -126,9 +126,9 @@ def _load(model: str, tokenizer: str) -> Models:
 
     def pieces(line: str) -> list[str]:
         found: list[str] = processor.encode_as_pieces(line)
-        if "s>" in line:
-            return [_UNKNOWN if piece in _SENTENCE_MARKS else piece for piece in found]
-        return found
+        if _SENTENCE_MARKS.isdisjoint(found):
+            return found
+        return [_UNKNOWN if piece in _SENTENCE_MARKS else piece for piece in found]
 
     return Models(pieces, language_model.score)
 

@@ -188,6 +188,7 @@ def test_lines_are_clean_and_stay_as_they_are(text: str) -> None:
         pytest.param("b?", -0.05 - (0.2 + 0.8) - 1.0 - 0.5, 4, id="unknown"),
         pytest.param("😀😀", -0.05 - (0.2 + 1.0) - 0.5, 3, id="nothing known"),
         pytest.param("<s>", -0.05 - (0.2 + 1.0) - 0.5, 3, id="no mark of the model"),
+        pytest.param("＜ｓ＞", -0.05 - (0.2 + 1.0) - 0.5, 3, id="no mark in disguise"),
         pytest.param("</s>", -0.05 - (0.2 + 1.0) - 0.5, 3, id="no other mark"),
     ],
 )
