@@ -12,7 +12,7 @@ from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, weight
 from beam_jobs.stages import EXTRACT, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
-from filters.apply import FilterOptions, filter_document
+from filters.apply import FilterOptions, filter_documents
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
 from obelics_pipeline.accounting import Tally
@@ -44,8 +44,7 @@ def filter_part(part: Part, path: str, options: FilterOptions, text: TextOptions
     known = lexicon(text)
     files = part.table("filtered", DOCUMENTS), part.table("decisions/filter", DECISIONS)
     with document_writer(files[0]) as kept, flat_writer(files[1], DECISIONS) as decisions:
-        for document in documents(path):
-            outcome = filter_document(document, options, known, tally)
+        for outcome in filter_documents(documents(path), options, known, tally):
             if outcome.kept:
                 kept.add(outcome.document, weight(outcome.document))
             for row in outcome.decisions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -65,6 +65,8 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def judge(self, value: float, /) -> Breach | None:
         """The bound that ``value`` violates."""
+        if (self.min is None or value >= self.min) and (self.max is None or value <= self.max):
+            return None  # what most calls find
         return outside(value, self.min, self.max)
 
 
@@ -116,13 +118,22 @@ class Chain(Generic[S]):
                 break
         return tried
 
-    def refusal(self, subject: S) -> Refusal | None:
-        """Why ``subject`` is refused, if it is: ``refusal_of(self.trials(subject))`` for the hot path."""
-        for name, rule in self.rules_for(subject):
-            value = rule.measure(subject)
-            if value is not None and (breach := rule.judge(value)) is not None:
-                return Refusal(name, breach.value, breach.threshold, breach.op)
-        return None
+    def refusals(self, subjects: Sequence[S]) -> list[Refusal | None]:
+        """Why each of ``subjects`` is refused, if it is: ``refusal_of(self.trials(subject))``, but faster."""
+        found: list[Refusal | None] = [None] * len(subjects)
+        left = list(range(len(subjects)))
+        for name, rule in self.rules.items():
+            judge = rule.judge
+            for place, value in self.values(name, subjects, left):
+                if value is not None and (breach := judge(value)) is not None:
+                    found[place] = Refusal(name, breach.value, breach.threshold, breach.op)
+            left = [place for place in left if found[place] is None]
+        return found
+
+    def values(self, name: str, subjects: Sequence[S], places: Iterable[int]) -> Iterable[tuple[int, Any]]:
+        """What the rule ``name`` measures on the subjects at ``places`` that it concerns, with the place."""
+        measure = self.rules[name].measure
+        return ((place, measure(subjects[place])) for place in places)
 
     @classmethod
     def from_data(cls, data: object, source: str, path: str) -> Self:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document, ImageNode, TextNode
 
 S = TypeVar("S")
+Judged: TypeAlias = tuple[Refusal | None, Sequence[Trial]]
+"""Why something is refused, if it is, and the rules tried, if they are to be told."""
 
 DOCUMENT_REJECTED: Final = "document_rejected"
 """The reason of paragraphs and images that passed their own rules and fall with their document."""
@@ -59,19 +62,25 @@ class Ledger:
         self._refused: list[tuple[str, str]] = []
         self._waiting = {"paragraph": 0, "image": 0}
 
-    def node(self, index: int, node: TextNode | ImageNode, chain: Chain[S], subject: S) -> Refusal | None:
-        """Decide on the node at ``index`` by the rules for its ``subject``; tell why it is refused, if so."""
+    def judged(self, chain: Chain[S], subjects: Sequence[S]) -> Iterator[Judged]:
+        """Why each subject is refused by ``chain``, if it is; of a sampled document with all trials."""
+        if not self.sampled:
+            return ((refusal, ()) for refusal in chain.refusals(subjects))
+        everything = (chain.trials(subject, every=True) for subject in subjects)
+        return ((refusal_of(trials), trials) for trials in everything)
+
+    def node(self, index: int, node: TextNode | ImageNode, judged: Judged) -> bool:
+        """Record what was decided on the node at ``index``; tell whether it is kept."""
+        refusal, trials = judged
         level = "image" if isinstance(node, ImageNode) else "paragraph"
-        trials = chain.trials(subject, every=True) if self.sampled else []
-        refusal = refusal_of(trials) if self.sampled else chain.refusal(subject)
         if refusal is None:
             self._waiting[level] += 1
         else:
             self._refused.append((level, refusal.rule))
-        if refusal is not None or self.sampled:
+        if refusal is not None or trials:
             text = node.url if isinstance(node, ImageNode) else node.text
             self._write(level, index, text, refusal, trials)
-        return refusal
+        return refusal is None
 
     def unavailable_image(self, status: str) -> None:
         """Record that there is no image to decide on, and why."""
@@ -97,7 +106,7 @@ class Ledger:
         return refusal
 
     def _write(
-        self, level: str, index: int | None, text: str, refusal: Refusal | None, trials: list[Trial]
+        self, level: str, index: int | None, text: str, refusal: Refusal | None, trials: Sequence[Trial]
     ) -> None:
         document = self._document
         head = (document.id, document.url, document.domain, level, index)

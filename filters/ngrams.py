@@ -7,6 +7,7 @@ would then be off by 1 in 10,000. Counting the n-grams themselves takes ten time
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isqrt
 from typing import Final, TypeAlias
 
@@ -63,13 +64,13 @@ def repeats(values: Hashes, lengths: Sequence[int], n: int) -> list[Repeats]:
     if bits:
         keys = _within(keys, lengths, n, bits)
     keys.sort()
-    owners, counts = _runs(keys, bits)
-    start = 0
-    for end in [*(np.flatnonzero(np.diff(owners)) + 1).tolist(), len(owners)]:
-        if end:
+    again = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(again):
+        owners, counts = _runs(keys, again, bits)
+        ends = [*(np.flatnonzero(owners[1:] != owners[:-1]) + 1).tolist(), len(owners)]
+        for start, end in pairwise([0, *ends]):
             owner = owners[start].item()
             found[owner] = Repeats(totals[owner], counts[start:end])
-        start = end
     return found
 
 
@@ -82,9 +83,8 @@ def _within(hashes: Hashes, lengths: Sequence[int], n: int, bits: int) -> Hashes
     return keys
 
 
-def _runs(keys: Hashes, bits: int) -> tuple[Hashes, list[int]]:
-    """Whose each key is that comes more than once in the sorted ``keys``, and how often it comes."""
-    again = np.flatnonzero(keys[1:] == keys[:-1])
+def _runs(keys: Hashes, again: npt.NDArray[np.intp], bits: int) -> tuple[Hashes, list[int]]:
+    """Whose each key is that the sorted ``keys`` have again at the places ``again``, and how often it comes."""
     first = np.flatnonzero(np.diff(again, prepend=-2) != 1)
     counts: list[int] = (np.diff(first, append=len(again)) + 1).tolist()
     # one sequence has no bits of its own, and to shift by all 64 is undefined

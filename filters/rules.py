@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
 import msgspec
@@ -10,11 +10,13 @@ import msgspec
 from filters.base import Chain, Rule
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
+from filters.perplexity import Perplexity
 from filters.profile import TextOptions, profile
 from filters.subjects import Block, Content, Picture
 from filters.text import (
     CharacterRepetition,
     CommonWords,
+    Counted,
     FlaggedWords,
     ListedWords,
     Punctuation,
@@ -38,6 +40,7 @@ _TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
     "punctuation": Punctuation,
     "common_words": CommonWords,
     "spam_words": SpamWords,
+    "perplexity": Perplexity,
 }
 """Rules on text, for paragraphs and documents alike."""
 
@@ -92,6 +95,18 @@ class ParagraphRules(Chain[Block]):
     def rules_for(self, subject: Block) -> Iterable[tuple[str, Rule[Block, Any]]]:
         """The rules that do not spare blocks of this kind."""
         return self._for_kind[subject.kind]
+
+    def values(
+        self, name: str, subjects: Sequence[Block], places: Iterable[int]
+    ) -> Iterable[tuple[int, Any]]:
+        """As ``Chain.values``; what the texts have counted together is not asked for one by one."""
+        if spared := self.spare.get(name):
+            places = [place for place in places if subjects[place].kind not in spared]
+        rule = self.rules[name]
+        if not isinstance(rule, Counted) or not subjects:
+            return super().values(name, subjects, places)
+        values = subjects[0].texts.measured(rule)
+        return ((place, values[subjects[place].index]) for place in places)
 
     @classmethod
     def from_data(cls, data: object, source: str, path: str) -> Self:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
 
 from filters.lexicon import Lexicon
 from filters.texts import Texts
-from obelics_pipeline.document import TextNode
+from obelics_pipeline.document import Document, TextNode
 
 LONG_TEXT: Final = 3000
 """Characters after which more text no longer helps to recognise a language: on 1,146 labelled pages 1,000
@@ -81,6 +82,13 @@ class Content(Text):
             chosen.append(index)
             length += len(texts[index])
         return " ".join(" ".join(texts[index][:LONG_TEXT] for index in sorted(chosen)).split())
+
+
+def blocks_of_each(documents: Sequence[Document], lexicon: Lexicon) -> list[list[Block]]:
+    """The blocks of several documents, counted together."""
+    texts = [document.texts for document in documents]
+    blocks = iter(blocks_of(list(chain.from_iterable(texts)), lexicon))
+    return [list(islice(blocks, len(nodes))) for nodes in texts]
 
 
 def content_of(blocks: Sequence[Block], lexicon: Lexicon, image_count: int) -> Content:

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from operator import add, sub
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from filters.base import Bounds
 from filters.subjects import Text
+from filters.texts import Texts
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Size = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class WordCount(Bounds, frozen=True):
+class Counted(Bounds, frozen=True):
+    """Limits for what ``Texts`` counts in all texts together."""
+
+    measure_all: ClassVar[Callable[[Any, Texts], list[float | None]]]
+    """The value of each text."""
+
+    def measure(self, text: Text, /) -> float | None:
+        """The value of one text."""
+        return text.texts.measured(self)[text.index]
+
+
+class WordCount(Counted, frozen=True):
     """Keep texts of ``min`` to ``max`` words (see ``Lexicon.tokens``)."""
 
     measures: ClassVar[str] = "word_count"
 
-    def measure(self, text: Text, /) -> int:
-        """The number of words."""
-        return text.word_count
+    def measure_all(self, texts: Texts, /) -> list[float | None]:
+        """The numbers of words."""
+        return list(texts.word_counts)
 
 
-class Share(Bounds, frozen=True):
+class Share(Counted, frozen=True):
     """Limits for a share, from 0 to 1.
 
     Texts of fewer than ``from_words`` words pass unmeasured: in a short text one word makes a large share.
     """
 
     from_words: Count = 0
-    share: ClassVar[Callable[[Any, Text], float]]
-    """The share of a text of any length."""
+    shares: ClassVar[Callable[[Any, Texts], Iterable[float]]]
+    """The share in each text, of any length."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,11 +53,18 @@ class Share(Bounds, frozen=True):
             if bound is not None and not 0 <= bound <= 1:
                 raise ValueError(f"{name} is {bound:g}; a share is from 0 to 1")
 
-    def measure(self, text: Text, /) -> float | None:
-        """The share that the rule limits."""
-        if self.from_words and text.word_count < self.from_words:
-            return None
-        return self.share(text)
+    def measure_all(self, texts: Texts, /) -> list[float | None]:
+        """The shares, none of texts that are too short."""
+        shares = self.shares(texts)
+        if not self.from_words:
+            return list(shares)
+        counts = zip(texts.word_counts, shares, strict=True)
+        return [share if words >= self.from_words else None for words, share in counts]
+
+
+def ratios(parts: Iterable[int], wholes: Iterable[int]) -> Iterator[float]:
+    """``part / whole``, 0 where there is nothing."""
+    return (part / whole if whole else 0.0 for part, whole in zip(parts, wholes, strict=True))
 
 
 class CharacterRepetition(Share, frozen=True):
@@ -53,9 +73,9 @@ class CharacterRepetition(Share, frozen=True):
     measures: ClassVar[str] = "character_repetition"
     ngram: Size = 10
 
-    def share(self, text: Text, /) -> float:
+    def shares(self, texts: Texts, /) -> Iterable[float]:
         """See ``Repeats.top_share``."""
-        return text.texts.character_repeats(self.ngram)[text.index].top_share
+        return (found.top_share for found in texts.character_repeats(self.ngram))
 
 
 class WordRepetition(Share, frozen=True):
@@ -64,9 +84,9 @@ class WordRepetition(Share, frozen=True):
     measures: ClassVar[str] = "word_repetition"
     ngram: Size = 5
 
-    def share(self, text: Text, /) -> float:
+    def shares(self, texts: Texts, /) -> Iterable[float]:
         """See ``Repeats.repeated_share``."""
-        return text.texts.word_repeats(self.ngram)[text.index].repeated_share
+        return (found.repeated_share for found in texts.word_repeats(self.ngram))
 
 
 class SpecialCharacters(Share, frozen=True):
@@ -78,14 +98,11 @@ class SpecialCharacters(Share, frozen=True):
     measures: ClassVar[str] = "special_characters"
     spaces: bool = True
 
-    def share(self, text: Text, /) -> float:
-        """Special characters / characters; 0 of nothing."""
-        texts, index = text.texts, text.index
-        special, length = texts.special[index], texts.lengths[index]
-        if not self.spaces:
-            special -= texts.special_spaces[index]
-            length -= texts.spaces[index]
-        return special / length if length else 0.0
+    def shares(self, texts: Texts, /) -> Iterable[float]:
+        """Special characters / characters."""
+        if self.spaces:
+            return ratios(texts.special, texts.lengths)
+        return ratios(map(sub, texts.special, texts.special_spaces), map(sub, texts.lengths, texts.spaces))
 
 
 class Punctuation(Share, frozen=True):
@@ -97,13 +114,14 @@ class Punctuation(Share, frozen=True):
     measures: ClassVar[str] = "punctuation"
     from_tokens: Count = 0
 
-    def share(self, text: Text, /) -> float:
-        """Marks / tokens; 0 if there are none."""
-        marks = text.texts.punctuation[text.index]
-        tokens = marks + text.texts.runs[text.index]
-        if not tokens:
-            return 0.0
-        return marks / tokens if tokens >= self.from_tokens else 1.0
+    def shares(self, texts: Texts, /) -> Iterable[float]:
+        """Marks / tokens."""
+        tokens = list(map(add, texts.punctuation, texts.runs))
+        shares = ratios(texts.punctuation, tokens)
+        if not self.from_tokens:
+            return shares
+        counts = zip(tokens, shares, strict=True)
+        return (1.0 if 0 < count < self.from_tokens else share for count, share in counts)
 
 
 class ListedWords(Share, frozen=True):
@@ -114,10 +132,9 @@ class ListedWords(Share, frozen=True):
 
     measures: ClassVar[str]
 
-    def share(self, text: Text, /) -> float:
-        """Listed words / words; 0 if there are none."""
-        words = text.word_count
-        return text.texts.listed(self.measures)[text.index] / words if words else 0.0
+    def shares(self, texts: Texts, /) -> Iterable[float]:
+        """Listed words / words."""
+        return ratios(texts.listed(self.measures), texts.word_counts)
 
 
 class Stopwords(ListedWords, frozen=True):
@@ -147,8 +164,7 @@ class FlaggedWords(ListedWords, frozen=True):
     measures: ClassVar[str] = "flagged_words"
     allowed: Count = 0
 
-    def share(self, text: Text, /) -> float:
+    def shares(self, texts: Texts, /) -> Iterable[float]:
         """Flagged words beyond those allowed / words."""
-        words = text.word_count
-        flagged = text.texts.listed(self.measures)[text.index] - self.allowed
-        return flagged / words if flagged > 0 else 0.0
+        beyond = (max(0, count - self.allowed) for count in texts.listed(self.measures))
+        return ratios(beyond, texts.word_counts)

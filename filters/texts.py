@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from operator import add
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +18,42 @@ LONGEST: Final = 1_000_000
 """Characters of a text that are looked at: more would cost memory (50 bytes each) and tell nothing new."""
 
 
+class Measure(Protocol):
+    """What is measured on all texts at once."""
+
+    def measure_all(self, texts: Texts, /) -> list[float | None]:
+        """A value for each text, ``None`` where there is none."""
+
+
 class Texts:
     """Texts that are counted together. Every method returns a value for each of them, in order."""
 
     def __init__(self, texts: Sequence[str], lexicon: Lexicon) -> None:
         self.texts = [text[:LONGEST] for text in texts]
         self.lexicon = lexicon
+        self._measured: dict[int, tuple[Measure, list[float | None]]] = {}
         self._listed: dict[str, list[int]] = {}
         self._word_repeats: dict[int, list[Repeats]] = {}
         self._character_repeats: dict[int, list[Repeats]] = {}
 
+    def measured(self, measure: Measure) -> list[float | None]:
+        """What ``measure`` finds in each text; asked once."""
+        known = self._measured.get(id(measure))
+        if known is None:  # the measure stays with its values, so that no other one gets its id
+            known = self._measured[id(measure)] = (measure, measure.measure_all(self))
+        return known[1]
+
     def joined(self, indices: Sequence[int]) -> Texts:
-        """The texts at ``indices`` as one, with blank lines between them; what is known stays known."""
+        """The texts at ``indices``, which ascend, as one with blank lines between them; what is known stays known."""
         whole = Texts(["\n\n".join([self.texts[index] for index in indices])], self.lexicon)
-        if "_entries" in self.__dict__ and len(whole.texts[0]) < LONGEST:
-            wanted = np.zeros(len(self.texts), np.bool_)
-            wanted[indices] = True
-            whole.__dict__["_entries"] = self._entries[np.repeat(wanted, self._token_counts)]
+        if indices and "_entries" in self.__dict__ and len(whole.texts[0]) < LONGEST:
+            first, end = indices[0], indices[-1] + 1
+            wanted = np.zeros(end - first, np.bool_)
+            wanted[np.subtract(indices, first)] = True
+            counts = self._token_counts[first:end]
+            start = self._token_starts[first]
+            entries = self._entries[start : start + sum(counts)]
+            whole.__dict__["_entries"] = entries[np.repeat(wanted, counts)]
         return whole
 
     @cached_property
@@ -124,6 +143,10 @@ class Texts:
     @cached_property
     def _token_counts(self) -> list[int]:
         return [len(tokens) for tokens in self._tokens]
+
+    @cached_property
+    def _token_starts(self) -> list[int]:
+        return list(accumulate(self._token_counts, initial=0))
 
     @cached_property
     def _token_places(self) -> _Places:
