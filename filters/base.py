@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
-from obelics_pipeline.config import convert, mapping, unknown
+from obelics_pipeline.config import convert, file_digest, mapping, unknown
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
@@ -36,7 +36,8 @@ class Rule(Protocol[S_contra, V]):
     """Limits for a value that is measured on a subject.
 
     ``measure`` depends on the subject and on what to measure, never on a limit; ``judge`` on value and limits
-    alone, so that other limits can be tried on stored values.
+    alone, so that other limits can be tried on stored values. A class whose fields hold paths names those
+    fields in ``files``.
     """
 
     def measure(self, subject: S_contra, /) -> V | None:
@@ -151,8 +152,8 @@ class Chain(Generic[S]):
         return dict(rules)
 
     def as_data(self) -> object:
-        """What makes this chain differ from another, for ``section_hash``."""
-        return list(self.rules.items())
+        """What makes this chain differ from another, for ``section_hash``: rules in order, and their files."""
+        return [[name, rule, *map(file_digest, _files(rule))] for name, rule in self.rules.items()]
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -165,6 +166,12 @@ class Chain(Generic[S]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.rules!r})"
+
+
+def _files(rule: object) -> list[str]:
+    """The paths in those fields that the class names as its ``files``."""
+    paths = (getattr(rule, name) for name in getattr(rule, "files", ()))
+    return [path for path in paths if path is not None]
 
 
 def refusal_of(trials: Iterable[Trial]) -> Refusal | None:

@@ -26,6 +26,7 @@ class Perplexity(Bounds, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tokenizer: str
 
     measures: ClassVar[str] = "perplexity"
+    files: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from filters import wordlists
-from obelics_pipeline.config import suggestion
+from obelics_pipeline.config import file_digest, suggestion
 
 LANGUAGES: Final = ("de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "zh")
 """The languages that have a profile (ISO 639-1)."""
@@ -71,7 +71,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def as_data(self) -> dict[str, Any]:
         """What makes these options differ from others: the fields, a path with the digest of its content."""
         data = msgspec.structs.asdict(self)
-        return data | {key: [path, wordlists.digest_of(path)] for key, path in self.paths().items()}
+        return data | {key: [path, file_digest(path)] for key, path in self.paths().items()}
 
 
 class Profile(msgspec.Struct, frozen=True):

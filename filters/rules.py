@@ -125,7 +125,7 @@ class ParagraphRules(Chain[Block]):
 
     def as_data(self) -> object:
         """Rules in order, and what they spare."""
-        return [list(self.rules.items()), {name: sorted(kinds) for name, kinds in self.spare.items()}]
+        return [super().as_data(), {name: sorted(kinds) for name, kinds in self.spare.items()}]
 
 
 def _measure(rule: type[msgspec.Struct]) -> str:

@@ -8,7 +8,6 @@ Both kinds of files are UTF-8 with one entry a line; empty lines and lines that 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 from collections.abc import Iterable
 from importlib.resources import files
@@ -43,11 +42,6 @@ def characters_in(path: str | Path) -> frozenset[str]:
     if not characters:
         raise ValueError(f"{str(path)!r} has no entry; write one code point a line, such as U+0021")
     return frozenset(characters)
-
-
-def digest_of(path: str | Path) -> str:
-    """32 hexadecimal digits that only files with the same bytes share; ``ValueError`` if it cannot be read."""
-    return hashlib.blake2b(_content(path), digest_size=16).hexdigest()
 
 
 def frequent_words(language: str, count: int) -> frozenset[str]:

@@ -7,10 +7,12 @@ complain. Messages read ``file: key.path: what is wrong; what would be right``.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import types
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
@@ -161,6 +163,22 @@ def section_hash(section: object) -> str:
     """
     content = msgspec.json.encode(section, enc_hook=lambda value: value.as_data(), order="sorted")
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """32 hexadecimal digits that only files with the same bytes share.
+
+    Part of what is hashed for a section that names files: so work is done again when a list or a model is
+    replaced at its old path. ``OSError`` if it cannot be read.
+    """
+    found = os.stat(path)
+    return _digest(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _without_none(type_: Any) -> Any:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
 
 from beam_jobs.config import Config, load, section_hash, shipped
+from filters.language import shipped_model
 from filters.text import WordCount
 from obelics_pipeline.errors import ConfigError
 
@@ -337,3 +339,19 @@ def test_sections_hash_apart() -> None:
     config = load("default")
     hashes = {section_hash(getattr(config, stage)) for stage in config.__struct_fields__}
     assert len(hashes) == len(config.__struct_fields__)
+
+
+def test_a_list_or_model_replaced_at_its_path_is_another_configuration(write, tmp_path: Path) -> None:
+    words, model = tmp_path / "words.txt", tmp_path / "lid.bin"
+    source = write(
+        f"text: {{stopwords: {words}}}\nfilter: {{document: {{language: {{accept: [en], model: {model}}}}}}}"
+    )
+    shutil.copy(shipped_model(), model)
+    hashes = set()
+    for content in ("the\n", "the\nof\n"):
+        words.write_text(content)
+        config = load(source)
+        hashes.add((section_hash(config.text.as_data()), section_hash(config.filter)))
+    assert len(hashes) == 2
+    model.write_bytes(model.read_bytes() + b"x")
+    assert section_hash(config.filter) not in {of_filter for _, of_filter in hashes}

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from filters.apply import AssembleOptions, FilterOptions, Outcome, assemble_document, filter_document
+from filters.apply import (
+    AssembleOptions,
+    FilterOptions,
+    Outcome,
+    assemble_document,
+    filter_document,
+    filter_documents,
+)
 from filters.base import Chain, Refusal
 from filters.decisions import DOCUMENT_REJECTED, EXCERPT, Decision, sampled
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
@@ -282,6 +289,16 @@ def test_every_item_is_counted_once_and_explained(pages: list[Document], options
     )
     rows = [row for outcome in outcomes for row in outcome.decisions if row.kept is False]
     assert Counter((f"{row.level}s", row.rule) for row in rows) == counted
+
+
+@given(st.lists(documents, max_size=4), options)
+def test_documents_filtered_together_come_out_as_alone(
+    pages: list[Document], options: FilterOptions
+) -> None:
+    together, alone = Tally(), Tally()
+    outcomes = list(filter_documents(pages, options, ENGLISH, together))
+    assert outcomes == [filter_document(document, options, ENGLISH, alone) for document in pages]
+    assert together == alone
 
 
 @given(documents, options)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.profile import LANGUAGES, UNSPACED
-from filters.wordlists import DATA, characters_in, digest_of, frequent_words, words_in
+from filters.wordlists import DATA, characters_in, frequent_words, words_in
+from obelics_pipeline.config import file_digest
 
 FILES = sorted(DATA.rglob("*.txt"))
 CHARACTER_FILES = ("special_characters", "punctuation")
@@ -164,8 +165,8 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
     one.write_text("a\n")
     same.write_text("a\n")
     other.write_text("a\nb\n")
-    assert digest_of(one) == digest_of(same) != digest_of(other)
-    assert re.fullmatch("[0-9a-f]{32}", digest_of(one))
+    assert file_digest(str(one)) == file_digest(str(same)) != file_digest(str(other))
+    assert re.fullmatch("[0-9a-f]{32}", file_digest(str(one)))
 
 
 @pytest.mark.parametrize(
