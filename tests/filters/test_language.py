@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from filters.base import Breach
 from filters.language import UNKNOWN, Identified, Language, identify, languages, shipped_model
-from filters.subjects import LONG_TEXT, Block, Content
+from filters.lexicon import lexicon
+from filters.profile import TextOptions
+from filters.subjects import LONG_TEXT, Content, blocks_of, content_of
 from obelics_pipeline.document import TextNode
 
 ENGLISH = "The ferry leaves the small harbour at noon, and nobody on the quay seems to be in a hurry."
@@ -21,7 +23,8 @@ GERMAN = "Die Fähre verlässt den kleinen Hafen am Mittag, und niemand auf dem 
 
 def content(*texts: str | tuple[str, str]) -> Content:
     nodes = [TextNode("paragraph", text) if isinstance(text, str) else TextNode(*text) for text in texts]
-    return Content([Block(node) for node in nodes], 0)
+    words = lexicon(TextOptions())
+    return content_of(blocks_of(nodes, words), words, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""How much a text is like those that somebody chose, and unlike the rest of a crawl."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from filters.base import Bounds
+from filters.fasttext_model import bare, classifier
+from filters.subjects import Text
+from obelics_pipeline.config import suggestion
+
+MAX_CHARACTERS: Final = 20_000
+"""How much of a text is looked at, from its beginning: more does not change a mean over its words much."""
+
+
+class Quality(Bounds, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Keep texts that a classifier finds good with a probability of at least ``min`` (and at most ``max``).
+
+    ``model`` is the path of a fastText classifier, ``label`` the one whose probability is measured, with or
+    without ``__label__``. Does not apply to a text without a letter. docs/quality.md tells how to train one.
+    """
+
+    model: str
+    label: str = "good"
+
+    measures: ClassVar[str] = "quality"
+    files: ClassVar[tuple[str, ...]] = ("model",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = classifier(self.model).labels
+        if bare(self.label) not in known:
+            raise ValueError(f"label: no label {suggestion(bare(self.label), known)}")
+
+    def measure(self, subject: Text, /) -> float | None:
+        """See ``quality``."""
+        return quality(subject.text, self.model, self.label)
+
+
+def quality(text: str, model: str, label: str = "good") -> float | None:
+    """The probability of ``label`` for ``text``, from 0 to 1; ``None`` without a letter that ``model`` could know.
+
+    ``ValueError`` if the model cannot be used.
+    """
+    found = line_of(text)
+    if not any(map(str.isalpha, found)):
+        return None
+    return dict(classifier(model).predict(found)).get(bare(label))
+
+
+def line_of(text: str) -> str:
+    """``text`` as a classifier is trained on it and asked for it: lower-cased, on one line, of bounded length.
+
+    Characters of scripts without spaces between words (Han, kana, Thai …) are words, so that their texts are
+    told apart, too. What fastText would not take for text (NUL, a label, its mark of a line's end) is left out.
+    """
+    line = _NO_TEXT.sub(" ", text[:MAX_CHARACTERS].lower())
+    if not line.isascii():
+        line = _UNSPACED.sub(r" \g<0> ", line)
+    return " ".join(line.split())
+
+
+_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+|__label__|</s>")
+_UNSPACED: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Blocks of the Unicode standard: Thai, Lao, Myanmar, Khmer, and those from CJK Radicals to CJK Ideographs."""
