@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 import obelics_pipeline
 from beam_jobs import inputs, io, runner, stages
 from beam_jobs.config import Config, load
+from beam_jobs.diff.runs import JUDGES
 from beam_jobs.runner import BeamOptions
 from beam_jobs.stages import LAYOUTS, Session
 from obelics_pipeline import compiled
@@ -77,6 +78,12 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         _stage_options(made[name], name)
     made["explain"] = commands.add_parser("explain", help="one page: each node, and which rule rejected it")
     _explain_options(made["explain"])
+    made["diff"] = commands.add_parser(
+        "diff",
+        help="which documents came, went and changed between two runs, and why",
+        epilog="What follows a bare -- goes to Apache Beam.",
+    )
+    _diff_options(made["diff"])
     made["demo"] = commands.add_parser("demo", help="the built-in sample site, end to end")
     made["demo"].add_argument("--output", metavar="DIR", default="demo", help="the folder to build in (demo)")
     made["demo"].add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
@@ -103,6 +110,34 @@ def _explain_options(command: Parser) -> None:
         "--config", default="default", metavar="FILE", help="YAML, or a shipped name (default)"
     )
     command.add_argument("--url", help="the address of an HTML file, for what it links to")
+
+
+def _diff_options(command: Parser) -> None:
+    command.add_argument("a", metavar="RUN_A", help="the folder of a run")
+    command.add_argument("b", metavar="RUN_B", help="the folder of another")
+    command.add_argument(
+        "--stage",
+        type=_judge,
+        metavar="NAME",
+        help="compare after filter, dedup or assemble (the last of both)",
+    )
+    command.add_argument("--output", metavar="DIR", help="keep the table of all differences in DIR/diff")
+    command.add_argument("--examples", type=_examples, default=10, metavar="N", help="print so many (10)")
+    command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
+    command.add_argument("--debug", action="store_true", help="show the traceback of a job that fails")
+
+
+def _judge(text: str) -> str:
+    known = [layout.stage for layout in JUDGES]
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"no stage {_suggest(text, known)}")
+    return text
+
+
+def _examples(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of examples; write 0 or more")
+    return int(text)
 
 
 def _workers(text: str) -> int:
@@ -140,12 +175,14 @@ def _told(message: object, code: int) -> int:
 def _run(arguments: list[str]) -> None:
     ours, separator, beam = _split(arguments)
     options = parser_of(ours)
-    if separator and options.command not in STAGES:
+    if separator and options.command not in (*STAGES, "diff"):
         raise Misconfigured(f"obelics {options.command} runs no job of its own; leave out what follows --")
     if options.command == "explain":
         from beam_jobs.explain import explain
 
         explain(options.page, load(options.config), options.url)
+    elif options.command == "diff":
+        _diff(options, tuple(beam))
     elif options.command == "demo":
         from beam_jobs.demo import demo
 
@@ -153,6 +190,14 @@ def _run(arguments: list[str]) -> None:
         demo(options.output, options.workers)
     else:
         _run_stages(options, tuple(beam))
+
+
+def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
+    from beam_jobs.diff.command import DiffOptions, diff
+
+    runner.quiet(debug=options.debug)
+    job = BeamOptions(beam, options.workers)
+    diff(DiffOptions(options.a, options.b, options.stage, options.output, options.examples, job))
 
 
 def parser_of(arguments: Sequence[str]) -> argparse.Namespace:
