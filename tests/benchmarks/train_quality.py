@@ -99,7 +99,7 @@ def parse() -> argparse.Namespace:
     add("--buckets", type=positive, default=default.buckets, help=f"vectors for n-grams ({default.buckets})")
     add("--min-count", type=positive, default=default.min_count, help=f"of a word ({default.min_count})")
     add("--seed", type=int, default=default.seed, help=f"of chance ({default.seed}; the same as 1)")
-    add("--quantize", action="store_true", help="a model of about a sixth of the size, a little less exact")
+    add("--quantize", action="store_true", help="a model of about a fifth of the size, a little less exact")
     return parser.parse_args()
 
 
