@@ -32,17 +32,22 @@ _IMAGE_INFO: Final = pa.struct(
         ("dom_path", pa.string()),
     ]
 )
-_QUALITY: Final = (
+QUALITY: Final = (
     "character_repetition",
     "word_repetition",
-    "special_character_share",
-    "stopword_share",
-    "flagged_word_share",
-    "punctuation_share",
-    "common_word_share",
+    "special_characters",
+    "stopwords",
+    "flagged_words",
+    "punctuation",
+    "common_words",
+    "spam_words",
     "perplexity",
-    "spam_word_share",
+    "spun_text",
+    "quality",
 )
+"""The measures of whole documents that the dataset carries, for users who want other limits: null if no rule
+of the configuration measured them."""
+
 SCHEMA: Final = pa.schema(
     [
         ("id", pa.string()),
@@ -57,7 +62,7 @@ SCHEMA: Final = pa.schema(
         ("timestamp", pa.timestamp("ms")),
         *((name, pa.int32()) for name in ("num_texts", "num_images", "num_image_slots")),
         *((name, pa.int32()) for name in ("num_words", "num_chars", "num_tokens_est")),
-        ("quality", pa.struct([(name, pa.float32()) for name in _QUALITY])),
+        ("quality", pa.struct([(name, pa.float32()) for name in QUALITY])),
         ("dedup", pa.struct([("cluster", pa.string()), ("size", pa.int32()), ("method", pa.string())])),
         (
             "optout",
@@ -156,6 +161,7 @@ def row_of(
     written = [text for text in texts if text is not None]
     return {
         **_head(document),
+        "quality": {name: document.measures.get(name) for name in QUALITY},
         "texts": texts,
         "images": images,
         "image_info": infos,

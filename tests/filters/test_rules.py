@@ -13,6 +13,7 @@ from filters.profile import TextOptions
 from filters.rules import DOCUMENT_MEASURES, DocumentRules, ImageRules, ParagraphRules, PictureRules
 from filters.subjects import Block, Content, Picture, blocks_of, content_of
 from filters.text import WordCount
+from obelics_pipeline.dataset import QUALITY
 from obelics_pipeline.document import ImageNode, TextNode
 
 ANY = lexicon(TextOptions())
@@ -170,6 +171,10 @@ def test_every_rule_is_tried_where_all_are_wanted() -> None:
 def test_every_document_rule_has_a_measure_of_its_own() -> None:
     assert len(DOCUMENT_MEASURES) == len(DocumentRules.table)
     assert list(DOCUMENT_MEASURES) == sorted(DOCUMENT_MEASURES)
+
+
+def test_the_dataset_carries_measures_that_there_are() -> None:
+    assert set(QUALITY) <= set(DOCUMENT_MEASURES)
 
 
 @pytest.mark.parametrize("chain", [ParagraphRules, ImageRules, PictureRules, DocumentRules])

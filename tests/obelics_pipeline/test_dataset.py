@@ -29,7 +29,7 @@ def assembled(*nodes: tuple[Any, Slot | None]) -> Assembled:
         Source("CC", "a.warc.gz", "<urn:uuid:1>", 5, 6, 1_700_000_000_000),
         title="Title",
         consent=("meta-robots:noai",),
-        measures={"word_count": 4.0},
+        measures={"word_count": 4.0, "stopwords": 0.5},
     )
     return Assembled(document, tuple(slot for _, slot in nodes))
 
@@ -60,6 +60,10 @@ def test_texts_and_images_take_turns() -> None:
     assert [made[name] for name in counts] == [2, 1, 2, 4, 18, 5]
 
 
+def test_measures_of_the_text_travel_with_it() -> None:
+    assert row()["quality"] == {**dict.fromkeys(dataset.QUALITY), "stopwords": 0.5}
+
+
 def test_a_document_of_nothing_is_an_empty_row() -> None:
     made = row(assembled())
     assert (made["texts"], made["images"], made["num_words"]) == ([], [], 0)
@@ -67,7 +71,7 @@ def test_a_document_of_nothing_is_an_empty_row() -> None:
 
 
 def test_assembled_documents_survive_their_table() -> None:
-    schema = assembled_schema(["word_count"])
+    schema = assembled_schema(["stopwords", "word_count"])
     pages = [PAGE, assembled(), assembled((ImageNode("https://a.example/1"), GONE))]
     batch = assembled_to_batch(pages, schema)
     assert list(assembled_of(pa.Table.from_batches([batch]))) == pages
