@@ -89,7 +89,7 @@ def _asked(path: str, asks: Iterable[Ask]) -> Iterator[tuple[Ask, Document, tupl
     start = 0
     for table in row_groups(path) if wanted else ():
         here = [row for row in range(start, start + table.num_rows) if row in wanted]
-        taken = table.take([row - start for row in here])
+        taken = table.take(pa.array([row - start for row in here], pa.int64()))
         for row, (document, statuses) in zip(here, _read(taken), strict=True):
             yield wanted[row], document, statuses
         start += table.num_rows

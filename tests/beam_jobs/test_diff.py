@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -29,7 +30,11 @@ from beam_jobs.diff.differences import (
 )
 from beam_jobs.diff.job import compare
 from beam_jobs.diff.report import choose
+from beam_jobs.diff.runs import Trail
+from beam_jobs.diff.tables import sides
+from beam_jobs.rows import DOCUMENTS
 from obelics_pipeline.document import Document, ImageNode, TextNode
+from obelics_pipeline.tables import documents_to_batch
 
 CONFIG = """
 extract: {{main_content: false, range_bytes: 1500, max_failed_share: 1}}
@@ -380,6 +385,19 @@ def test_nodes_are_counted(mine: bytes, others: bytes) -> None:
     assert count(b"".join(mine[n * KEY_BYTES :][:KEY_BYTES] for n in places)) == count(mine) - count(others)
     if same(mine, others):
         assert places == only_in(others, mine) == ()
+
+
+def test_documents_are_found_in_whatever_row_group(tmp_path: Path) -> None:
+    found = [
+        Document(str(n), f"http://a.example/{n}", "", "", (TextNode("paragraph", f"{n}"),)) for n in range(9)
+    ]
+    batch = documents_to_batch(found, DOCUMENTS)
+    path = str(tmp_path / "part-00000.parquet")
+    pq.write_table(pa.Table.from_batches([batch]), path, row_group_size=2)
+    trails = Trail("A", str(tmp_path), ("extract",)), Trail("B", str(tmp_path), ("extract",))
+    asks = [("7", 7, True, (0,)), ("2", 2, True, ()), ("3", 3, False, ())]
+    told = {id: (side.run, side.url[-1], side.only) for id, side in sides(4, path, asks, trails, 4)}
+    assert told == {"7": ("B", "7", (("paragraph", "7"),)), "2": ("B", "2", ()), "3": ("B", "3", ())}
 
 
 def test_an_empty_slot_is_no_node_and_words_about_an_image_are() -> None:
