@@ -18,6 +18,7 @@ UNSPACED: Final = frozenset({"ja", "zh"})
 """Of these, the ones written without spaces between words."""
 
 _WORDS: Final = ("stopwords", "flagged_words", "spam_words")
+_PHRASES: Final = ("boilerplate_phrases", "cookie_phrases", "error_phrases")
 _CHARACTERS: Final = ("special_characters", "punctuation")
 
 
@@ -25,7 +26,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The language whose profile the rules on text use, and lists of one's own.
 
     ``language`` is one of ``LANGUAGES``; without it there are no lists of words, only marks of any script. The
-    next five fields name files that replace the list of the profile (see ``filters.wordlists`` for their
+    next eight fields name files that replace the list of the profile (see ``filters.wordlists`` for their
     formats). ``common_words`` is how many of the most frequent words of ``wordfreq`` are common, 50,000 unless
     said otherwise, or the path of a list. ``ValueError`` for an unknown language and for a list that cannot
     be read, or is empty.
@@ -35,6 +36,9 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stopwords: str | None = None
     flagged_words: str | None = None
     spam_words: str | None = None
+    boilerplate_phrases: str | None = None
+    cookie_phrases: str | None = None
+    error_phrases: str | None = None
     special_characters: str | None = None
     punctuation: str | None = None
     common_words: int | str = 50_000
@@ -54,7 +58,7 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def paths(self) -> dict[str, str]:
         """The files that replace lists, by key."""
-        values = {key: getattr(self, key) for key in (*_WORDS, *_CHARACTERS, "common_words")}
+        values = {key: getattr(self, key) for key in (*_WORDS, *_PHRASES, *_CHARACTERS, "common_words")}
         return {key: value for key, value in values.items() if isinstance(value, str)}
 
     def own(self, key: str) -> frozenset[str]:
@@ -79,7 +83,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     ``spaced`` says whether words stand between spaces. If not, every letter of Han, kana … is a word by itself,
     and what is longer in the lists of flagged and spam words are phrases, the longest first, to be found
-    anywhere in a text. Before an apostrophe, the ``elisions`` are words of their own (l'eau: l, eau).
+    anywhere in a text. Before an apostrophe, the ``elisions`` are words of their own (l'eau: l, eau). The
+    phrases of templates, cookie notices and error pages are for ``filters.phrases``.
     """
 
     spaced: bool
@@ -89,6 +94,9 @@ class Profile(msgspec.Struct, frozen=True):
     common_words: frozenset[str] | None
     special_characters: frozenset[str]
     punctuation: frozenset[str]
+    boilerplate_phrases: frozenset[str] | None = None
+    cookie_phrases: frozenset[str] | None = None
+    error_phrases: frozenset[str] | None = None
     flagged_phrases: tuple[str, ...] = ()
     spam_phrases: tuple[str, ...] = ()
     elisions: frozenset[str] = frozenset()
@@ -106,6 +114,9 @@ def profile(options: TextOptions) -> Profile:
         special_characters=_characters(options, "special_characters"),
         punctuation=_characters(options, "punctuation"),
         elisions=_elisions(options.language),
+        boilerplate_phrases=_all_phrases(options, "boilerplate_phrases"),
+        cookie_phrases=_all_phrases(options, "cookie_phrases"),
+        error_phrases=_all_phrases(options, "error_phrases"),
     )
     return _without_spaces(spaced) if options.language in UNSPACED else spaced
 
@@ -130,6 +141,13 @@ def _words(options: TextOptions, key: str) -> frozenset[str] | None:
 def _shipped_words(language: str | None, key: str) -> frozenset[str] | None:
     path = wordlists.DATA / str(language) / f"{key}.txt"
     return wordlists.words_in(path) if path.exists() else None
+
+
+def _all_phrases(options: TextOptions, key: str) -> frozenset[str] | None:
+    """The phrases of the language and those of English, which servers and templates speak everywhere."""
+    own = _words(options, key)
+    shared = key not in options.paths() and options.language not in (None, "en")
+    return own | (_shipped_words("en", key) or own) if own and shared else own
 
 
 def _elisions(language: str | None) -> frozenset[str]:

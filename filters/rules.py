@@ -8,8 +8,22 @@ from typing import Any, ClassVar, Final, Self
 import msgspec
 
 from filters.base import Chain, Rule
+from filters.boilerplate import Boilerplate, CookieNotice, ErrorPage
+from filters.gopher import (
+    AlphabeticWords,
+    BulletLines,
+    EllipsisLines,
+    MeanWordLength,
+    RepeatedLines,
+    RepeatedSentences,
+    SymbolWords,
+    Top2gram,
+    Top3gram,
+    Top4gram,
+)
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
+from filters.listings import KeywordList, KeywordStuffing, LinkList
 from filters.perplexity import Perplexity
 from filters.profile import TextOptions, profile
 from filters.subjects import Block, Content, Picture
@@ -18,7 +32,6 @@ from filters.text import (
     CommonWords,
     Counted,
     FlaggedWords,
-    ListedWords,
     Punctuation,
     SpamWords,
     SpecialCharacters,
@@ -40,6 +53,22 @@ _TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
     "punctuation": Punctuation,
     "common_words": CommonWords,
     "spam_words": SpamWords,
+    "keyword_stuffing": KeywordStuffing,
+    "keyword_list": KeywordList,
+    "link_list": LinkList,
+    "boilerplate": Boilerplate,
+    "cookie_notice": CookieNotice,
+    "error_page": ErrorPage,
+    "repeated_lines": RepeatedLines,
+    "repeated_sentences": RepeatedSentences,
+    "top_2gram": Top2gram,
+    "top_3gram": Top3gram,
+    "top_4gram": Top4gram,
+    "mean_word_length": MeanWordLength,
+    "alphabetic_words": AlphabeticWords,
+    "symbol_words": SymbolWords,
+    "bullet_lines": BulletLines,
+    "ellipsis_lines": EllipsisLines,
     "perplexity": Perplexity,
 }
 """Rules on text, for paragraphs and documents alike."""
@@ -135,14 +164,15 @@ def _measure(rule: type[msgspec.Struct]) -> str:
 
 
 def check_lists(chain: Chain[Any], options: TextOptions, place: str) -> None:
-    """Raise ``ConfigError`` if a rule of ``chain`` looks words up in a list that the profile does not have."""
+    """Raise ``ConfigError`` if a rule of ``chain`` needs a list that the profile does not have."""
     lists = profile(options)
     for name, rule in chain.rules.items():
-        if isinstance(rule, ListedWords) and getattr(lists, rule.measures) is None:
-            own = f"text.{rule.measures}"
-            raise ConfigError(
-                f"{place}.{name}: no list of words; name a text.language, or your list as {own}"
-            )
+        for need in getattr(rule, "needs", ()):
+            if getattr(lists, need) is None:
+                own = f"text.{need}"
+                raise ConfigError(
+                    f"{place}.{name}: no list of words; name a text.language, or your list as {own}"
+                )
 
 
 DOCUMENT_MEASURES: Final = tuple(sorted({_measure(rule) for rule in DocumentRules.table.values()}))

@@ -131,6 +131,8 @@ class ListedWords(Share, frozen=True):
     """
 
     measures: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    """The lists of the profile without which a rule cannot be used."""
 
     def shares(self, texts: Texts, /) -> Iterable[float]:
         """Listed words / words."""
@@ -141,18 +143,21 @@ class Stopwords(ListedWords, frozen=True):
     """Limit the share of function words: prose has many of them, lists and keywords few."""
 
     measures: ClassVar[str] = "stopwords"
+    needs: ClassVar[tuple[str, ...]] = ("stopwords",)
 
 
 class CommonWords(ListedWords, frozen=True):
     """Limit the share of words that are frequent in the language: few of them is gibberish, or another one."""
 
     measures: ClassVar[str] = "common_words"
+    needs: ClassVar[tuple[str, ...]] = ("common_words",)
 
 
 class SpamWords(ListedWords, frozen=True):
     """Limit the share of words that sites speak of themselves with: log in, newsletter, terms."""
 
     measures: ClassVar[str] = "spam_words"
+    needs: ClassVar[tuple[str, ...]] = ("spam_words",)
 
 
 class FlaggedWords(ListedWords, frozen=True):
@@ -162,6 +167,7 @@ class FlaggedWords(ListedWords, frozen=True):
     """
 
     measures: ClassVar[str] = "flagged_words"
+    needs: ClassVar[tuple[str, ...]] = ("flagged_words",)
     allowed: Count = 0
 
     def shares(self, texts: Texts, /) -> Iterable[float]:

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.lexicon import ID_SHIFT, LISTS, PUNCTUATION, RUN, SPACE, SPECIAL, WORD, Lexicon
+from filters.lines import lines_of, sentences_of
 from filters.ngrams import Repeats, repeats
+from filters.phrases import phrases
 
 LONGEST: Final = 1_000_000
 """Characters of a text that are looked at: more would cost memory (50 bytes each) and tell nothing new."""
@@ -33,6 +35,7 @@ class Texts:
         self.lexicon = lexicon
         self._measured: dict[int, tuple[Measure, list[float | None]]] = {}
         self._listed: dict[str, list[int]] = {}
+        self._marked: dict[str, list[int]] = {}
         self._word_repeats: dict[int, list[Repeats]] = {}
         self._character_repeats: dict[int, list[Repeats]] = {}
 
@@ -54,6 +57,12 @@ class Texts:
             start = self._token_starts[first]
             entries = self._entries[start : start + sum(counts)]
             whole.__dict__["_entries"] = entries[np.repeat(wanted, counts)]
+        if len(whole.texts[0]) < LONGEST:
+            for name in {"lines", "sentences"} & self.__dict__.keys():
+                parts = self.__dict__[name]
+                whole.__dict__[name] = [list(chain.from_iterable(parts[index] for index in indices))]
+            for name, marked in self._marked.items():
+                whole._marked[name] = [sum(marked[index] for index in indices)]
         return whole
 
     @cached_property
@@ -80,6 +89,37 @@ class Texts:
         find = self.lexicon.phrases[name].findall
         inside = [sum(map(len, find(text.lower()))) for text in self.texts]
         return list(map(add, words, inside))
+
+    def marked(self, name: str) -> list[int]:
+        """How many characters the sentences have that have a phrase of the list ``name`` of the profile."""
+        if name not in self._marked:
+            found = phrases(self.lexicon, name)
+            self._marked[name] = [
+                found.characters(self.sentences[index]) if found.stands_in(tokens) else 0
+                for index, tokens in enumerate(self._tokens)
+            ]
+        return self._marked[name]
+
+    @cached_property
+    def lines(self) -> list[list[str]]:
+        """The lines that are not blank, without whitespace at the ends."""
+        return [lines_of(text) for text in self.texts]
+
+    @cached_property
+    def sentences(self) -> list[list[str]]:
+        """The sentences, without the marks that end them."""
+        return [sentences_of(text) for text in self.texts]
+
+    @cached_property
+    def token_counts(self) -> list[int]:
+        """How many parts there are between whitespace, be they words or not (see ``Lexicon.tokens``)."""
+        return list(self._token_places.lengths)
+
+    def content_repeats(self, n: int) -> list[Repeats]:
+        """The repeated n-grams of the words that are no stopwords."""
+        content = self._entries & (WORD | LISTS["stopwords"]) == WORD
+        ids = (self._entries >> ID_SHIFT)[content].view(np.uint64)
+        return repeats(ids, self._token_places.sums(content), n)
 
     def word_repeats(self, n: int) -> list[Repeats]:
         """The repeated n-grams of words."""
