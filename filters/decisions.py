@@ -110,18 +110,23 @@ class Ledger:
     ) -> None:
         document = self._document
         head = (document.id, document.url, document.domain, level, index)
-        excerpt = " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
+        quoted = excerpt(text)
         if refusal is not None and not trials:
             why = (refusal.value, refusal.threshold, refusal.op)
-            self.rows.append(Decision(*head, refusal.rule, *why, False, excerpt))
+            self.rows.append(Decision(*head, refusal.rule, *why, False, quoted))
         kept: bool | None = True
         for trial in trials:
             value, threshold, op = number(trial.value), None, None
             if trial.breach is not None:
                 value, threshold, op = msgspec.structs.astuple(trial.breach)
                 kept = False if kept else None
-            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, excerpt))
+            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, quoted))
             kept = kept or None
+
+
+def excerpt(text: str) -> str:
+    """What a decision quotes of a text: its beginning, on one line."""
+    return " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
 
 
 def number(value: Any) -> float | None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from beam_jobs.stages import EXTRACT
 from filters.apply import OK
-from filters.decisions import EXCERPT
+from filters.decisions import excerpt
 from obelics_pipeline.document import Document, ImageNode, Node
 
 CAME, WENT, CHANGED = "came", "went", "changed"
@@ -118,11 +118,6 @@ class Side(msgspec.Struct, frozen=True):
     only: tuple[tuple[str, str], ...] = ()
     file: str | None = None
     offset: int | None = None
-
-
-def excerpt(text: str) -> str:
-    """What a decision quotes of a text."""
-    return " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
 
 
 def quote(node: Node) -> tuple[str, str]:
