@@ -32,7 +32,7 @@ _KNOWN: Final = 250_000
 _LONGEST: Final = 60
 """Longer tokens are addresses and the like, and seldom met again: not remembered."""
 
-_UNSPACED: Final = re.compile(
+UNSPACED: Final = re.compile(
     "(["
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f\u1780-\u17ff"  # Myanmar, Khmer
@@ -71,8 +71,8 @@ class Lexicon:
         each character of a script without spaces is one, too.
         """
         text = text.lower()
-        if not self.profile.spaced and not text.isascii() and _UNSPACED.search(text):
-            text = _UNSPACED.sub(r" \1 ", text)
+        if not self.profile.spaced and not text.isascii() and UNSPACED.search(text):
+            text = UNSPACED.sub(r" \1 ", text)
         if self._elision is not None:
             text = self._elision.sub(r"\1 ", text)
         return text.split()

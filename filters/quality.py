@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from filters.base import Bounds
 from filters.fasttext_model import bare, classifier
+from filters.lexicon import UNSPACED
 from filters.subjects import Text
 from obelics_pipeline.config import suggestion
 
@@ -57,12 +58,8 @@ def line_of(text: str) -> str:
     """
     line = _NO_TEXT.sub(" ", text[:MAX_CHARACTERS].lower())
     if not line.isascii():
-        line = _UNSPACED.sub(r" \g<0> ", line)
+        line = UNSPACED.sub(r" \1 ", line)
     return " ".join(line.split())
 
 
 _NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+|__label__|</s>")
-_UNSPACED: Final = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Blocks of the Unicode standard: Thai, Lao, Myanmar, Khmer, and those from CJK Radicals to CJK Ideographs."""

@@ -26,6 +26,7 @@ from filters.language import Language
 from filters.listings import KeywordList, KeywordStuffing, LinkList
 from filters.perplexity import Perplexity
 from filters.profile import TextOptions, profile
+from filters.quality import Quality
 from filters.subjects import Block, Content, Picture
 from filters.text import (
     CharacterRepetition,
@@ -70,6 +71,7 @@ _TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
     "bullet_lines": BulletLines,
     "ellipsis_lines": EllipsisLines,
     "perplexity": Perplexity,
+    "quality": Quality,
 }
 """Rules on text, for paragraphs and documents alike."""
 
