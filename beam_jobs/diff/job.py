@@ -20,7 +20,6 @@ from beam_jobs.diff.differences import (
     WENT,
     Difference,
     Side,
-    excerpt,
     explain,
     only_in,
     same,
@@ -32,6 +31,7 @@ from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer
 from beam_jobs.stages import EXTRACT, LAYOUTS, Layout, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
+from filters.decisions import excerpt
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import RunFailed
 from obelics_pipeline.manifest import InputEntry
