@@ -34,7 +34,6 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b")
 
 MODULES = [path for layer in LAYERS for path in sorted(ROOT.joinpath(layer).rglob("*.py"))]
 DOCUMENTATION = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.joinpath("docs").glob("*.md"))]
-LOCK = ROOT.joinpath("requirements.lock").read_text()
 SCRIPTS = [*sorted(ROOT.joinpath("scripts").iterdir()), ROOT / ".ci/run"]
 every_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -108,30 +107,41 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not page.parent.joinpath(link).exists()] == []
 
 
-def test_the_lock_names_no_host_and_hashes_every_package() -> None:
+LOCKS = {"requirements.lock": ("install_requires", "dev"), "requirements-lm.lock": ("lm",)}
+"""Each lock, and the lists of setup.cfg that it satisfies."""
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_host_and_hashes_every_package(name: str) -> None:
+    lock = (ROOT / name).read_text()
     entries = [
-        entry.split("\n") for entry in re.split(r"\n(?=\S)", LOCK.strip()) if not entry.startswith("#")
+        entry.split("\n") for entry in re.split(r"\n(?=\S)", lock.strip()) if not entry.startswith("#")
     ]
-    assert "://" not in LOCK
+    assert "://" not in lock
     assert [
         entry for entry, *hashes in entries if not entry.endswith("\\") or "--hash=sha256:" not in hashes[0]
     ] == []
-    assert len(entries) > len(requirements())
+    assert len(entries) >= len(requirements(name))
 
 
-def test_the_lock_satisfies_the_requirements() -> None:
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_satisfies_the_requirements(name: str) -> None:
+    lock = (ROOT / name).read_text()
     locked = {
-        canonicalize_name(name): version for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", LOCK)
+        canonicalize_name(name): version for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", lock)
     }
-    missing = [str(r) for r in requirements() if locked.get(canonicalize_name(r.name), "") not in r.specifier]
-    assert missing == [], "renew requirements.lock (docs/development.md)"
+    missing = [
+        str(r) for r in requirements(name) if locked.get(canonicalize_name(r.name), "") not in r.specifier
+    ]
+    assert missing == [], f"renew {name} (docs/development.md)"
 
 
-def requirements() -> list[Requirement]:
-    """What the project and its developers need, as setup.cfg says."""
+def requirements(lock: str) -> list[Requirement]:
+    """What ``lock`` is for, as setup.cfg says."""
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    lines = setup["options"]["install_requires"] + setup["options.extras_require"]["dev"]
+    lists = {**setup["options.extras_require"], "install_requires": setup["options"]["install_requires"]}
+    lines = "\n".join(lists[name] for name in LOCKS[lock])
     return [Requirement(line) for line in lines.split("\n") if line.strip()]
 
 
