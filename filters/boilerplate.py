@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from filters.text import Share, ratios
+from filters.lines import sentences_of
+from filters.text import Share
 from filters.texts import Texts
 
 
@@ -20,8 +21,8 @@ class _PhraseShare(Share, frozen=True):
 
     def shares(self, texts: Texts, /) -> Iterable[float]:
         """Characters of such sentences / characters of sentences."""
-        wholes = (sum(map(len, sentences)) for sentences in texts.sentences)
-        return ratios(texts.marked(self.needs[0]), wholes)
+        marked = enumerate(texts.marked(self.needs[0]))
+        return (part / sum(map(len, sentences_of(texts.texts[at]))) if part else 0.0 for at, part in marked)
 
 
 class Boilerplate(_PhraseShare, frozen=True):

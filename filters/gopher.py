@@ -12,48 +12,29 @@ from collections.abc import Iterable, Sequence
 from operator import sub
 from typing import ClassVar, Final
 
-from filters.text import Counted, Share, ratios
+from filters.text import Counted, Share, Size, ratios
 from filters.texts import Texts
 
 _BULLETS: Final = ("- ", "* ", "+ ", "•", "‣", "▪", "◦", "●", "○", "■", "□", "►", "➤", "✓", "✔", "· ", "– ")
 """How a line of a list begins; the first is what extraction writes. Numbered lines are steps, not bullets."""
 
-_ELLIPSES: Final = ("…", "...", "[…]", "(…)", "[...]", "(...)", "……")
+_ELLIPSES: Final = ("…", "...", "…]", "…)", "...]", "...)")
 
 
-class _TopNgram(Share, frozen=True):
-    """Limit the share of the words that stand in the most frequent n-gram; 0 if each comes once.
+class TopNgram(Share, frozen=True):
+    """Limit the share of the words that stand in the most frequent n-gram of ``ngram`` words; 0 if each comes once.
 
-    Gopher counts its characters, which is the same but for the lengths of the words.
+    Gopher's limits for pairs, threes and fours are 0.2, 0.18 and 0.16; it counts characters, which is the same
+    but for the lengths of the words. One length will do: what is often repeated shows in its pairs.
     """
 
-    size: ClassVar[int]
+    measures: ClassVar[str] = "top_ngram"
+    ngram: Size = 2
 
     def shares(self, texts: Texts, /) -> Iterable[float]:
         """Words of the n-gram / words; 1 at most, where occurrences overlap."""
-        found = zip(texts.word_repeats(self.size), texts.word_counts, strict=True)
-        return (min(1.0, self.size * max(top.counts) / words) if top.counts else 0.0 for top, words in found)
-
-
-class Top2gram(_TopNgram, frozen=True):
-    """Limit the share of the words in the most frequent pair of words (0.2 in Gopher)."""
-
-    measures: ClassVar[str] = "top_2gram"
-    size: ClassVar[int] = 2
-
-
-class Top3gram(_TopNgram, frozen=True):
-    """Limit the share of the words in the most frequent three words in a row (0.18 in Gopher)."""
-
-    measures: ClassVar[str] = "top_3gram"
-    size: ClassVar[int] = 3
-
-
-class Top4gram(_TopNgram, frozen=True):
-    """Limit the share of the words in the most frequent four words in a row (0.16 in Gopher)."""
-
-    measures: ClassVar[str] = "top_4gram"
-    size: ClassVar[int] = 4
+        found = zip(texts.word_repeats(self.ngram), texts.word_counts, strict=True)
+        return (min(1.0, self.ngram * max(top.counts) / words) if top.counts else 0.0 for top, words in found)
 
 
 class RepeatedLines(Share, frozen=True):
@@ -129,7 +110,9 @@ class BulletLines(Share, frozen=True):
 
     def shares(self, texts: Texts, /) -> Iterable[float]:
         """Lines with a bullet / lines."""
-        return (_share(line.startswith(_BULLETS) for line in lines) for lines in texts.lines)
+        return (
+            sum([line.startswith(_BULLETS) for line in lines]) / (len(lines) or 1) for lines in texts.lines
+        )
 
 
 class EllipsisLines(Share, frozen=True):
@@ -139,12 +122,9 @@ class EllipsisLines(Share, frozen=True):
 
     def shares(self, texts: Texts, /) -> Iterable[float]:
         """Lines with an ellipsis / lines."""
-        return (_share(line.endswith(_ELLIPSES) for line in lines) for lines in texts.lines)
-
-
-def _share(found: Iterable[bool]) -> float:
-    values = list(found)
-    return sum(values) / len(values) if values else 0.0
+        return (
+            sum([line.endswith(_ELLIPSES) for line in lines]) / (len(lines) or 1) for lines in texts.lines
+        )
 
 
 def _symbols(text: str) -> int:
@@ -152,14 +132,13 @@ def _symbols(text: str) -> int:
 
 
 def _repeated_lines(lines: Sequence[str]) -> float:
-    if len(set(lines)) == len(lines):  # as nearly always
+    if len(lines) < 2 or len(set(lines)) == len(lines):  # as nearly always
         return 0.0
     wordy = [line for line in lines if any(map(str.isalnum, line))]
     return 1 - len(set(wordy)) / len(wordy) if wordy else 0.0
 
 
 def _repeated_characters(sentences: Sequence[str]) -> float:
-    distinct = set(sentences)
-    if len(distinct) == len(sentences):
+    if len(sentences) < 2 or len(distinct := set(sentences)) == len(sentences):
         return 0.0
     return 1 - sum(map(len, distinct)) / sum(map(len, sentences))

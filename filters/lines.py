@@ -14,6 +14,8 @@ _END: Final = re.compile(
 
 def lines_of(text: str) -> list[str]:
     """The lines of ``text`` that are not blank, without the whitespace around them."""
+    if "\n" not in text:  # as most blocks are
+        return [line] if (line := text.strip()) else []
     return [line for part in text.split("\n") if (line := part.strip())]
 
 

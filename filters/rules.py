@@ -17,9 +17,7 @@ from filters.gopher import (
     RepeatedLines,
     RepeatedSentences,
     SymbolWords,
-    Top2gram,
-    Top3gram,
-    Top4gram,
+    TopNgram,
 )
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
@@ -62,9 +60,7 @@ _TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
     "error_page": ErrorPage,
     "repeated_lines": RepeatedLines,
     "repeated_sentences": RepeatedSentences,
-    "top_2gram": Top2gram,
-    "top_3gram": Top3gram,
-    "top_4gram": Top4gram,
+    "top_ngram": TopNgram,
     "mean_word_length": MeanWordLength,
     "alphabetic_words": AlphabeticWords,
     "symbol_words": SymbolWords,

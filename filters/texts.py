@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, chain
 from operator import add
@@ -35,7 +36,6 @@ class Texts:
         self.lexicon = lexicon
         self._measured: dict[int, tuple[Measure, list[float | None]]] = {}
         self._listed: dict[str, list[int]] = {}
-        self._marked: dict[str, list[int]] = {}
         self._word_repeats: dict[int, list[Repeats]] = {}
         self._character_repeats: dict[int, list[Repeats]] = {}
 
@@ -58,11 +58,15 @@ class Texts:
             entries = self._entries[start : start + sum(counts)]
             whole.__dict__["_entries"] = entries[np.repeat(wanted, counts)]
         if len(whole.texts[0]) < LONGEST:
+            if "spaces" in self.__dict__:
+                between = 2 * max(len(indices) - 1, 0)
+                whole.__dict__["spaces"] = [sum(self.spaces[index] for index in indices) + between]
             for name in {"lines", "sentences"} & self.__dict__.keys():
                 parts = self.__dict__[name]
                 whole.__dict__[name] = [list(chain.from_iterable(parts[index] for index in indices))]
-            for name, marked in self._marked.items():
-                whole._marked[name] = [sum(marked[index] for index in indices)]
+            if "_phrases" in self.__dict__:
+                found = (self._phrases[index] for index in indices)
+                whole.__dict__["_phrases"] = [sum(map(Counter, filter(None, found)), Counter())]
         return whole
 
     @cached_property
@@ -92,13 +96,11 @@ class Texts:
 
     def marked(self, name: str) -> list[int]:
         """How many characters the sentences have that have a phrase of the list ``name`` of the profile."""
-        if name not in self._marked:
-            found = phrases(self.lexicon, name)
-            self._marked[name] = [
-                found.characters(self.sentences[index]) if found.stands_in(tokens) else 0
-                for index, tokens in enumerate(self._tokens)
-            ]
-        return self._marked[name]
+        return [found.get(name, 0) for found in self._phrases]
+
+    @cached_property
+    def _phrases(self) -> list[Mapping[str, int]]:
+        return phrases(self.lexicon).marked(self.texts, self._tokens)
 
     @cached_property
     def lines(self) -> list[list[str]]:
