@@ -45,7 +45,9 @@ def plan(session: Session) -> Plan:
     config, timestamps = session.config, session.config.export.timestamps
     inputs = [stages.input_of(found, DEDUP), stages.input_of(fetched, IMAGES)]
     work = partial(assemble_part, options=config.assemble, text=config.text)
-    made = stages.plan(session, ASSEMBLE, [config.assemble, config.text.as_data(), timestamps], inputs, len(paths))
+    made = stages.plan(
+        session, ASSEMBLE, [config.assemble, config.text.as_data(), timestamps], inputs, len(paths)
+    )
 
     def build(pipeline: beam.Pipeline) -> None:
         asked = (
@@ -115,7 +117,7 @@ def assemble_part(
     ):
         for document in documents(path):
             slots = [known.get(image.url, NOT_FETCHED) for image in document.images]
-            pictures = [_picture(slot) for slot in slots]
+            pictures = [picture_of(slot) for slot in slots]
             outcome = assemble_document(document, pictures, options, words, tally)
             for row in outcome.decisions:
                 decisions.add(row)
@@ -126,7 +128,8 @@ def assemble_part(
     return tally
 
 
-def _picture(slot: Slot) -> Picture | str:
+def picture_of(slot: Slot) -> Picture | str:
+    """What the rules are told of a slot: its image, or the status that says why there is none."""
     if slot.status != OK:
         return slot.status
     assert slot.format is not None

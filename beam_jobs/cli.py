@@ -6,10 +6,11 @@ What can be wrong with a command line is told before Beam is imported, in one li
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
@@ -78,6 +79,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         _stage_options(made[name], name)
     made["explain"] = commands.add_parser("explain", help="one page: each node, and which rule rejected it")
     _explain_options(made["explain"])
+    made["measure"] = commands.add_parser("measure", help="the measures of any texts, and what refuses each")
+    _measure_options(made["measure"])
+    made["retune"] = commands.add_parser("retune", help="what another configuration would keep of a run")
+    _retune_options(made["retune"])
     made["diff"] = commands.add_parser(
         "diff",
         help="which documents came, went and changed between two runs, and why",
@@ -110,6 +115,38 @@ def _explain_options(command: Parser) -> None:
         "--config", default="default", metavar="FILE", help="YAML, or a shipped name (default)"
     )
     command.add_argument("--url", help="the address of an HTML file, for what it links to")
+
+
+def _measure_options(command: Parser) -> None:
+    command.add_argument(
+        "texts", metavar="TEXTS", help="lines of {level, text}: a file, .gz, or - for standard input"
+    )
+    _rules_options(command)
+
+
+def _retune_options(command: Parser) -> None:
+    command.add_argument("run", metavar="RUN", help="the folder of a run; it is only read")
+    _rules_options(command)
+    command.add_argument(
+        "--share", type=_share, metavar="X", help="of the documents (sample_share of the config)"
+    )
+    command.add_argument("--json", action="store_true", help="the same for machines")
+
+
+def _rules_options(command: Parser) -> None:
+    command.add_argument(
+        "--config", default="default", metavar="FILE", help="YAML, or a shipped name (default)"
+    )
+    command.add_argument(
+        "--stage", choices=("filter", "assemble"), default="filter", help="whose rules (filter)"
+    )
+
+
+def _share(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no share; write a number above 0, up to 1")
 
 
 def _diff_options(command: Parser) -> None:
@@ -177,19 +214,38 @@ def _run(arguments: list[str]) -> None:
     options = parser_of(ours)
     if separator and options.command not in (*STAGES, "diff"):
         raise Misconfigured(f"obelics {options.command} runs no job of its own; leave out what follows --")
-    if options.command == "explain":
-        from beam_jobs.explain import explain
-
-        explain(options.page, load(options.config), options.url)
+    if options.command in STAGES:
+        _run_stages(options, tuple(beam))
     elif options.command == "diff":
         _diff(options, tuple(beam))
-    elif options.command == "demo":
-        from beam_jobs.demo import demo
-
-        io.check_writable(options.output)
-        demo(options.output, options.workers)
     else:
-        _run_stages(options, tuple(beam))
+        OTHERS[options.command](options)
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from beam_jobs.explain import explain
+
+    explain(options.page, load(options.config), options.url)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from beam_jobs.measure import measure
+
+    measure(options.texts, load(options.config), options.stage)
+
+
+def _retune(options: argparse.Namespace) -> None:
+    runner.quiet()
+    from rich.console import Console
+
+    from beam_jobs.retune import retune
+    from beam_jobs.retuned import render
+
+    found = retune(options.run, load(options.config), options.stage, options.share)
+    if options.json:
+        print(found.encode().decode())
+    else:
+        render(found, Console())
 
 
 def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
@@ -198,6 +254,22 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     runner.quiet(debug=options.debug)
     job = BeamOptions(beam, options.workers)
     diff(DiffOptions(options.a, options.b, options.stage, options.output, options.examples, job))
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from beam_jobs.demo import demo
+
+    io.check_writable(options.output)
+    demo(options.output, options.workers)
+
+
+OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
+    "explain": _explain,
+    "measure": _measure,
+    "retune": _retune,
+    "demo": _demo,
+}
+"""The commands that are no stages."""
 
 
 def parser_of(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,0 +1,238 @@
+"""``obelics retune``: what another configuration would keep, predicted from the tables of a run alone.
+
+The documents of a stable sample go through the very functions of the stage, one after the other, and every
+rule is tried on every item. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from msgspec.structs import replace
+
+from beam_jobs import io, stages
+from beam_jobs.config import Config
+from beam_jobs.parts import counting
+from beam_jobs.retuned import Change, Counts, Retuned
+from beam_jobs.rows import row_groups
+from beam_jobs.stages import ASSEMBLE, DEDUP, EXTRACT, FILTER, IMAGES, Layout
+from filters.apply import Outcome, assemble_document, filter_document
+from filters.decisions import Decision, sampled
+from filters.lexicon import lexicon
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.document import Document
+from obelics_pipeline.errors import ConfigError, InputError
+from obelics_pipeline.manifest import Manifest
+from obelics_pipeline.tables import documents_of
+
+LEVELS: Final = ("document", "paragraph", "image")
+
+Judge = Callable[[Document, Tally], Outcome]
+
+
+class Tables(msgspec.Struct, frozen=True):
+    """What a stage reads, first its documents, and what it writes."""
+
+    reads: tuple[Layout, ...]
+    writes: Layout
+
+
+TABLES: Final = {"filter": Tables((EXTRACT,), FILTER), "assemble": Tables((DEDUP, IMAGES), ASSEMBLE)}
+"""The stages that can be predicted."""
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What would become of a document; ``rule`` is the first that refuses it."""
+
+    id: str
+    kept: bool
+    rule: str | None
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A stable ``share`` of the documents that ``stage`` reads in the folder ``run``.
+
+    ``manifests`` are those of the stages whose tables it reads.
+    """
+
+    run: str
+    stage: str
+    share: float
+    manifests: tuple[Manifest, ...]
+
+    def paths(self, manifest: Manifest, folder: str) -> list[str]:
+        """The files of a table, part by part."""
+        return [io.join(self.run, entry.path) for entry in manifest.under(folder)]
+
+    @property
+    def parts(self) -> list[str]:
+        """The files of the documents."""
+        return self.paths(self.manifests[0], TABLES[self.stage].reads[0].home)
+
+    def documents(self, path: str) -> Iterator[Document]:
+        """The documents of a part that belong to the sample, a row group in memory at a time."""
+        with io.reaching(path), io.open_read(path) as stream:
+            file = pq.ParquetFile(stream)
+            for index in range(file.num_row_groups):
+                ids = file.read_row_group(index, columns=["id"]).column("id").to_pylist()
+                mine = [row for row, id in enumerate(ids) if sampled(id, self.share)]
+                if mine:
+                    yield from documents_of(file.read_row_group(index).take(mine))
+
+
+def sample_of(run: str, config: Config, stage: str, share: float | None) -> Sample:
+    """The sample of ``share``, or as large as ``config`` says; ``InputError`` if a stage before is not complete."""
+    share = getattr(config, stage).sample_share if share is None else share
+    if not share:
+        raise ConfigError(f"{stage}.sample_share is 0; choose how many documents to try with --share 0.01")
+    with io.reaching(run):
+        found = tuple(stages.read_manifest(run, layout) for layout in TABLES[stage].reads)
+    return Sample(run, stage, share, found)
+
+
+def predict(
+    run: str, config: Config, stage: str = "filter", share: float | None = None
+) -> Iterator[Prediction]:
+    """What ``stage`` with ``config`` would make of each document of the sample of ``run``, in order.
+
+    It is what a real run of the stage on the same tables makes of it.
+    """
+    for _, outcome in _judged(sample_of(run, config, stage, share), config, Tally()):
+        yield _prediction(outcome)
+
+
+def _prediction(outcome: Outcome) -> Prediction:
+    return Prediction(outcome.document.id, outcome.kept, outcome.refusal.rule if outcome.refusal else None)
+
+
+def _judged(sample: Sample, config: Config, tally: Tally) -> Iterator[tuple[int, Outcome]]:
+    judge = (_filter if sample.stage == "filter" else _assemble)(sample, config)
+    for number, path in enumerate(sample.parts):
+        for document in sample.documents(path):
+            yield number, judge(document, tally)
+
+
+def _filter(sample: Sample, config: Config) -> Judge:
+    words, options = lexicon(config.text), replace(config.filter, sample_share=1.0)
+    return lambda document, tally: filter_document(document, options, words, tally)
+
+
+def _assemble(sample: Sample, config: Config) -> Judge:
+    """Needs what became of the images of the sample: about 300 bytes of memory for each."""
+    from beam_jobs.assemble import NOT_FETCHED, picture_of, result_rows
+    from obelics_pipeline.assembled import Slot
+
+    wanted = {
+        image.url for path in sample.parts for document in sample.documents(path) for image in document.images
+    }
+    known = {
+        url: picture_of(Slot(*fields))
+        for path in sample.paths(sample.manifests[1], "image_results")
+        for url, fields in result_rows(path, timestamps=False)
+        if url in wanted
+    }
+    words, options = lexicon(config.text), replace(config.assemble, sample_share=1.0)
+
+    def judge(document: Document, tally: Tally) -> Outcome:
+        pictures = [known.get(image.url, NOT_FETCHED.status) for image in document.images]
+        return assemble_document(document, pictures, options, words, tally)
+
+    return judge
+
+
+class _Refusals:
+    """How often each rule refuses, alone and at all, from the rows of documents of the sample."""
+
+    def __init__(self) -> None:
+        self.alone: Counter[tuple[str, str]] = Counter()
+        self.every: Counter[tuple[str, str]] = Counter()
+
+    def add(self, rows: Iterable[Decision]) -> None:
+        for (level, _), item in groupby(rows, key=lambda row: (row.level, row.index)):
+            rules = [(level, row.rule) for row in item if row.op is not None]
+            self.every.update(rules)
+            if len(rules) == 1:
+                self.alone.update(rules)
+
+    def counts(self, level: str, names: Sequence[str], tally: Tally) -> Counts:
+        found = tally.level(f"{level}s")
+        return Counts(
+            found.entered,
+            found.kept,
+            dict.fromkeys(names, 0) | found.rejected,
+            dict(sorted(found.unavailable.items())),
+            {name: self.alone[level, name] for name in names},
+            {name: self.every[level, name] for name in names},
+        )
+
+
+def retune(run: str, config: Config, stage: str = "filter", share: float | None = None) -> Retuned:
+    """Predict what ``stage`` of ``run`` would keep with ``config``, rule by rule, and what would change."""
+    sample = sample_of(run, config, stage, share)
+    tally = counting(*(f"{level}s" for level in LEVELS))
+    refusals = _Refusals()
+    before = _Before.of(sample)
+    for number, outcomes in groupby(_judged(sample, config, tally), key=lambda judged: judged[0]):
+        predictions = []
+        for _, outcome in outcomes:
+            refusals.add(outcome.decisions)
+            predictions.append(_prediction(outcome))
+        if before is not None:
+            before.compare(number, predictions)
+    section = getattr(config, stage)
+    levels = {f"{level}s": refusals.counts(level, getattr(section, level).names, tally) for level in LEVELS}
+    documents = sum(entry.rows for entry in sample.manifests[0].under(TABLES[stage].reads[0].home))
+    return Retuned(stage, sample.share, documents, levels, before.change if before else None)
+
+
+class _Before:
+    """What the run itself decided, compared with predictions part by part."""
+
+    def __init__(self, sample: Sample, found: Manifest) -> None:
+        layout = TABLES[sample.stage].writes
+        self._share = sample.share
+        self._kept = sample.paths(found, layout.home)
+        self._decisions = sample.paths(found, f"decisions/{layout.stage}")
+        self._n = 0
+        self._comes: Counter[str] = Counter()
+        self._goes: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, sample: Sample) -> _Before | None:
+        """``None`` if the run has not done the stage, to its end and on the same tables."""
+        tables = TABLES[sample.stage]
+        try:
+            found = stages.read_manifest(sample.run, tables.writes)
+        except InputError:
+            return None
+        inputs = tuple(map(stages.input_of, sample.manifests, tables.reads))
+        return cls(sample, found) if found.inputs == inputs else None
+
+    def compare(self, number: int, predictions: Sequence[Prediction]) -> None:
+        """Count what comes and goes in a part: a stage keeps the documents of a part in the part of its number."""
+        tables = row_groups(self._kept[number], ("id",))
+        ids = {id for table in tables for id in table.column("id").to_pylist() if sampled(id, self._share)}
+        comes = {prediction.id for prediction in predictions if prediction.kept} - ids
+        self._n += sum(prediction.id in ids for prediction in predictions)
+        self._goes.update(p.rule for p in predictions if p.rule is not None and p.id in ids)
+        if comes:
+            self._comes.update(rule for id, rule in _refused(self._decisions[number]) if id in comes)
+
+    @property
+    def change(self) -> Change:
+        """What was counted."""
+        return Change(self._n, dict(self._comes.most_common()), dict(self._goes.most_common()))
+
+
+def _refused(path: str) -> Iterator[tuple[str, str]]:
+    """The documents that a part refused, and by which rule."""
+    for table in row_groups(path, ("id", "level", "rule", "kept")):
+        refused = pc.and_(pc.equal(table["level"], "document"), pc.equal(table["kept"], False))
+        rows = table.filter(refused)
+        yield from zip(rows["id"].to_pylist(), rows["rule"].to_pylist(), strict=True)
