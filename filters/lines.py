@@ -7,9 +7,9 @@ from typing import Final
 
 _END: Final = re.compile(
     r"[.!?…。！？\n]"  # one class first: that is what the engine looks for quickly
-    r"(?:[\"'”’»)\]]*\s+|(?<=[。！？\n]))"
+    r"(?:[\"'”’»)\]]*(?:\s+|\Z)|(?<=[。！？\n]))"
 )
-"""A mark that ends a sentence where space follows, or by itself in scripts without spaces; the end of a line."""
+"""A mark that ends a sentence where space or nothing follows, or by itself in scripts without spaces; a line's end."""
 
 
 def lines_of(text: str) -> list[str]:

@@ -14,8 +14,8 @@ from filters.texts import Texts
 _NO_PROSE: Final = frozenset({"code", "table", "math"})
 """Kinds of blocks whose lines are short, and have commas, for reasons of their own."""
 
-_LABEL: Final = 60
-"""Characters of the longest line that may be the label of a link."""
+_LABEL: Final = {True: 60, False: 25}
+"""Characters of the longest line that may be the label of a link, with spaces between words and without."""
 
 _KEYWORD: Final = 40
 """Characters of the longest piece that may be a keyword."""
@@ -24,8 +24,8 @@ _KEYWORD_WORDS: Final = 3
 _RUN: Final = 5
 """So many in a row make a list; fewer are found in any text: an address, "red, green and blue"."""
 
-_BETWEEN: Final = re.compile(r"[,;|•·、]")
-_DENSE: Final = re.compile(r"[,;|•·、](?:[^,;|•·、]{1,40}+[,;|•·、]){3}")
+_BETWEEN: Final = re.compile(r"[,;|•·]")
+_DENSE: Final = re.compile(r"[,;|•·](?:[^,;|•·]{1,40}+[,;|•·]){3}")
 """What a run of pieces has in it: to look for it is quicker than to split every line."""
 
 _ROW: Final = b"\1" * _RUN
@@ -99,12 +99,15 @@ class LinkList(_ListedShare, frozen=True):
 
     def shares(self, texts: Texts, /) -> Iterable[float]:
         """Characters of rows of such lines / characters."""
-        found = zip(map(_in_rows, texts.lines), texts.lengths, strict=True)
+        longest = _LABEL[texts.lexicon.profile.spaced]
+        found = zip((_in_rows(lines, longest) for lines in texts.lines), texts.lengths, strict=True)
         return (count / length if count else 0.0 for count, length in found)
 
     def listed(self, blocks: Sequence[Block], /) -> float:
         """The characters of rows of such lines, which go on from block to block."""
-        return _in_rows(list(chain.from_iterable(block.texts.lines[block.index] for block in blocks)))
+        lines = [block.texts.lines[block.index] for block in blocks]
+        longest = _LABEL[not blocks or blocks[0].texts.lexicon.profile.spaced]
+        return _in_rows(list(chain.from_iterable(lines)), longest)
 
 
 class _KeywordCharacters:
@@ -118,12 +121,12 @@ class _KeywordCharacters:
 _KEYWORDS: Final = _KeywordCharacters()
 
 
-def _in_rows(lines: Sequence[str]) -> int:
-    """The characters of rows of lines that look like the labels of links."""
+def _in_rows(lines: Sequence[str], longest: int) -> int:
+    """The characters of rows of lines that look like the labels of links, of ``longest`` characters at most."""
     if len(lines) < _RUN:
         return 0
     labels = [
-        (len(line) <= _LABEL and not line.endswith(_ENDS))
+        (len(line) <= longest and not line.endswith(_ENDS))
         or (("://" in line or "www." in line) and _is_address(line))
         for line in lines
     ]
