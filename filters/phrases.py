@@ -16,6 +16,10 @@ PHRASE_LISTS: Final = ("boilerplate_phrases", "cookie_phrases", "error_phrases")
 """The lists of a profile whose phrases are sought."""
 
 
+_OPENING: Final = tuple("\"'“„‘«»「『")
+_CLOSING: Final = ("", *"\"'”’“»«」』")  # or the end of a sentence, whose mark comes first
+
+
 class Phrases:
     """Finds the phrases of a profile as whole words, in any case, across any whitespace.
 
@@ -39,14 +43,15 @@ class Phrases:
         """
         lines = map(" ".join, tokens)
         return [
-            self._counts(text) if self._found(line) else {} for text, line in zip(texts, lines, strict=True)
+            self._characters(text) if self._found(line) else {}
+            for text, line in zip(texts, lines, strict=True)
         ]
 
-    def _counts(self, text: str) -> Mapping[str, int]:
+    def _characters(self, text: str) -> Mapping[str, int]:
         counts: dict[str, int] = defaultdict(int)
         for sentence in sentences_of(text):
             line = " ".join(self._lexicon.tokens(sentence))
-            found = (self._lists[phrase] for phrase, *ends in self._found(line) if _whole(line, *ends))
+            found = (self._lists[phrase] for phrase, *ends in self._found(line) if _counts(line, *ends))
             for name in set[str]().union(*found):
                 counts[name] += len(sentence)
         return counts
@@ -59,10 +64,12 @@ class Phrases:
             return self._find(line.encode("utf-8", "replace").decode(), overlapping=True)
 
 
-def _whole(text: str, start: int, end: int) -> bool:
-    """Whether neither end of a match is inside of a word."""
-    begins = not (text[start].isalnum() and text[max(start - 1, 0) : start].isalnum())
-    return begins and not (text[end - 1].isalnum() and text[end : end + 1].isalnum())
+def _counts(line: str, start: int, end: int) -> bool:
+    """Whether a match is of whole words, and not in quotation marks by itself, which is how one speaks of it."""
+    before, after = line[max(start - 1, 0) : start], line[end : end + 2]
+    if (before.isalnum() and line[start].isalnum()) or (after[:1].isalnum() and line[end - 1].isalnum()):
+        return False
+    return not (before in _OPENING and after.lstrip(",.!?")[:1] in _CLOSING)
 
 
 @lru_cache(maxsize=8)
