@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import ClassVar, Final
 
+from filters.lines import lines_of
 from filters.subjects import Block, Content, Text
 from filters.text import Share, Size
 from filters.texts import Texts
@@ -105,9 +105,8 @@ class LinkList(_ListedShare, frozen=True):
 
     def listed(self, blocks: Sequence[Block], /) -> float:
         """The characters of rows of such lines, which go on from block to block."""
-        lines = [block.texts.lines[block.index] for block in blocks]
-        longest = _LABEL[not blocks or blocks[0].texts.lexicon.profile.spaced]
-        return _in_rows(list(chain.from_iterable(lines)), longest)
+        lines = lines_of("\n".join([block.text for block in blocks]))
+        return _in_rows(lines, _LABEL[not blocks or blocks[0].texts.lexicon.profile.spaced])
 
 
 class _KeywordCharacters:
@@ -115,7 +114,7 @@ class _KeywordCharacters:
 
     def measure_all(self, texts: Texts, /) -> list[float | None]:
         """The counts."""
-        return [sum(_in_runs(line) for line in lines if _DENSE.search(line)) for lines in texts.lines]
+        return [sum(map(_in_runs, lines_of(text))) if _DENSE.search(text) else 0 for text in texts.texts]
 
 
 _KEYWORDS: Final = _KeywordCharacters()

@@ -41,11 +41,12 @@ class Phrases:
 
         ``tokens`` are those of the texts (see ``Lexicon.tokens``); lists without a phrase in a text are left out.
         """
-        lines = map(" ".join, tokens)
-        return [
-            self._characters(text) if self._found(line) else {}
-            for text, line in zip(texts, lines, strict=True)
-        ]
+        lines = list(map(" ".join, tokens))
+        try:
+            hits = [self._find(line, True) for line in lines]
+        except UnicodeEncodeError:
+            hits = list(map(self._found, lines))
+        return [self._characters(text) if found else {} for text, found in zip(texts, hits, strict=True)]
 
     def _characters(self, text: str) -> Mapping[str, int]:
         counts: dict[str, int] = defaultdict(int)
@@ -59,9 +60,9 @@ class Phrases:
     def _found(self, line: str) -> list[tuple[int, int, int]]:
         """The number of each phrase that is found, and where: its first character, and the one after its last."""
         try:
-            return self._find(line, overlapping=True)
+            return self._find(line, True)
         except UnicodeEncodeError:  # half of a surrogate pair, which is no text
-            return self._find(line.encode("utf-8", "replace").decode(), overlapping=True)
+            return self._find(line.encode("utf-8", "replace").decode(), True)
 
 
 def _counts(line: str, start: int, end: int) -> bool:
