@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Final
 
 from filters.lines import lines_of
 from filters.subjects import Block, Content, Text
@@ -62,16 +62,15 @@ class KeywordStuffing(Share, frozen=True):
 class _ListedShare(Share, frozen=True):
     """Limit the share of the characters that stand in lists of a kind; in code, tables and formulas none do."""
 
+    listed: ClassVar[Callable[[Any, Sequence[Block]], float]]
+    """How many characters of the blocks stand in lists."""
+
     def measure(self, text: Text, /) -> float | None:
         """The share of a text; of a document it depends on the kinds of its blocks."""
         if not isinstance(text, Content) or (self.from_words and text.word_count < self.from_words):
             return super().measure(text)
         listed = self.listed([block for block in text.blocks if block.kind not in _NO_PROSE])
         return listed / len(text.text) if listed else 0.0
-
-    def listed(self, blocks: Sequence[Block], /) -> float:
-        """How many characters of the blocks stand in lists."""
-        raise NotImplementedError
 
 
 class KeywordList(_ListedShare, frozen=True):
