@@ -25,4 +25,4 @@ def sentences_of(text: str) -> list[str]:
     >>> sentences_of('He said: "No." Then 3.5 miles…\\nNo heading 今天。很好！')
     ['He said: "No', 'Then 3.5 miles', 'No heading 今天', '很好']
     """
-    return [sentence for sentence in _END.split(text.strip()) if sentence]
+    return [sentence for part in _END.split(text) if (sentence := part.strip())]
