@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,17 @@ _PREFIX: Final = "__label__"
 _ALL: Final = -1
 _ANY_SCORE: Final = -1e-5
 """fastText leaves out labels below threshold + 1e-5, however many are asked for."""
+
+
+_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+|__label__|</s>")
+
+
+def as_line(text: str) -> str:
+    """``text`` lower-cased on one line, without what fastText would not take for text.
+
+    That is NUL, a label, its mark of a line's end, behind which it reads nothing, and half of a surrogate pair.
+    """
+    return " ".join(_NO_TEXT.sub(" ", text.lower()).split())
 
 
 class Classifier(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from filters.base import Breach, outside
-from filters.fasttext_model import Classifier, classifier
+from filters.fasttext_model import Classifier, as_line, classifier
 from filters.subjects import Content
 from obelics_pipeline.config import suggestion
 
@@ -64,7 +64,7 @@ def identify(text: str, model: str | None = None) -> Identified:
     The text is lower-cased first: lid.176 takes words in capitals for other words (on 1,146 labelled pages
     1,140 right answers instead of 1,134).
     """
-    line = " ".join(text.lower().split())
+    line = as_line(text)
     if not any(map(str.isalpha, line)):
         return Identified(UNKNOWN, 0.0)
     for label, score in _model(model).predict(line, 1):

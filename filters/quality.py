@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar, Final
 
 from filters.base import Bounds
-from filters.fasttext_model import bare, classifier
+from filters.fasttext_model import as_line, bare, classifier
 from filters.lexicon import UNSPACED
 from filters.subjects import Text
 from obelics_pipeline.config import suggestion
@@ -54,12 +53,7 @@ def line_of(text: str) -> str:
     """``text`` as a classifier is trained on it and asked for it: lower-cased, on one line, of bounded length.
 
     Characters of scripts without spaces between words (Han, kana, Thai …) are words, so that their texts are
-    told apart, too. What fastText would not take for text (NUL, a label, its mark of a line's end) is left out.
+    told apart, too.
     """
-    line = _NO_TEXT.sub(" ", text[:MAX_CHARACTERS].lower())
-    if not line.isascii():
-        line = UNSPACED.sub(r" \1 ", line)
-    return " ".join(line.split())
-
-
-_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+|__label__|</s>")
+    line = as_line(text[:MAX_CHARACTERS])
+    return line if line.isascii() else " ".join(UNSPACED.sub(r" \1 ", line).split())

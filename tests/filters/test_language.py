@@ -41,11 +41,14 @@ def content(*texts: str | tuple[str, str]) -> Content:
         pytest.param("페리는 정오에 작은 항구를 떠나고 아무도 서두르지 않는다.", "ko", id="Korean"),
         pytest.param("เรือข้ามฟากออกจากท่าเรือเล็กตอนเที่ยง", "th", id="Thai"),
         pytest.param("تغادر العبارة الميناء الصغير عند الظهر ولا أحد في عجلة من أمره", "ar", id="Arabic"),
+        pytest.param(f"</s> {ENGLISH}", "en", id="fastText's mark of a line's end"),
+        pytest.param(f"The <s> \ud800 </S> {GERMAN}", "de", id="a mark, and half of a surrogate pair"),
         pytest.param("", UNKNOWN, id="empty"),
         pytest.param("1 2 3 — 4", UNKNOWN, id="no letter"),
     ],
 )
 def test_identify(text: str, language: str) -> None:
+    assert identify(text).score > 0.5 or language == UNKNOWN
     assert identify(text).language == language
 
 
