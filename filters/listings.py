@@ -70,7 +70,7 @@ class _ListedShare(Share, frozen=True):
         if not isinstance(text, Content) or (self.from_words and text.word_count < self.from_words):
             return super().measure(text)
         listed = self.listed([block for block in text.blocks if block.kind not in _NO_PROSE])
-        return listed / len(text.text) if listed else 0.0
+        return listed / _length(text) if listed else 0.0
 
 
 class KeywordList(_ListedShare, frozen=True):
@@ -117,6 +117,11 @@ class _KeywordCharacters:
 
 
 _KEYWORDS: Final = _KeywordCharacters()
+
+
+def _length(content: Content) -> int:
+    """The characters of all blocks and of the blank lines between: the text itself may be cut to fewer."""
+    return sum(len(block.text) for block in content.blocks) + 2 * (len(content.blocks) - 1)
 
 
 def _in_rows(lines: Sequence[str], longest: int) -> int:

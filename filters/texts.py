@@ -92,7 +92,8 @@ class Texts:
             return words
         find = self.lexicon.phrases[name].findall
         inside = [sum(map(len, find(text.lower()))) for text in self.texts]
-        return list(map(add, words, inside))
+        found = map(add, words, inside)  # a word may stand in a phrase, and one in Latin letters is long
+        return list(map(min, found, self.word_counts))
 
     def marked(self, name: str) -> list[int]:
         """How many characters the sentences have that have a phrase of the list ``name`` of the profile."""

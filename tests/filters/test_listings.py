@@ -109,6 +109,12 @@ def test_links_may_stand_in_as_many_blocks() -> None:
     assert rule.measure(content(*MENU[:4], PROSE, *MENU[4:])) == 0
 
 
+@pytest.mark.parametrize("rule", [KeywordList(max=1), LinkList(max=1)], ids=["keywords", "links"])
+def test_a_document_that_is_cut_has_no_more_than_it_says(rule: Any) -> None:
+    text = "a, b, c, d, e\n" * 50_000
+    assert rule.measure(content(*[text] * 3)) == pytest.approx(rule.measure(block(text)), abs=1e-5)
+
+
 def test_short_documents_pass_unmeasured() -> None:
     for rule in RULES:
         assert rule(max=0, from_words=20).measure(content(*MENU)) is None

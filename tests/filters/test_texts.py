@@ -100,6 +100,11 @@ def test_phrases_of_a_language_without_spaces_count_by_their_characters() -> Non
     assert measured(FlaggedWords(max=1), text, CHINESE) == pytest.approx(len(phrase) / len(text))
 
 
+@pytest.mark.parametrize("phrase", lexicon(CHINESE).profile.flagged_phrases)
+def test_phrases_are_no_more_than_the_whole_text(phrase: str) -> None:
+    assert 0 < (measured(FlaggedWords(max=1), phrase, CHINESE) or 0) <= 1
+
+
 anything = st.text(max_size=60) | st.sampled_from(
     ["", "…", "\x00", "\ud800", "Ünïcode", "anal", "ﬁ", "İ", "今天。"]
 )
