@@ -23,6 +23,9 @@ OK: Final = "ok"
 BATCH: Final = 30_000
 """Characters of the documents that are counted together: more does not cost less."""
 
+IMAGE_CHARACTERS: Final = 100
+"""What an image counts for among them, so that documents without text do not gather without end."""
+
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -77,7 +80,7 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     size = 0
     for document in documents:
         batch.append(document)
-        size += sum(len(node.text) for node in document.texts)
+        size += sum(len(node.text) for node in document.texts) + IMAGE_CHARACTERS * len(document.images)
         if size >= BATCH:
             yield batch
             batch, size = [], 0

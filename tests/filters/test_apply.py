@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -18,10 +19,22 @@ from filters.apply import (
     filter_documents,
 )
 from filters.base import Chain, Refusal
+from filters.boilerplate import Boilerplate, CookieNotice, ErrorPage
 from filters.decisions import DOCUMENT_REJECTED, EXCERPT, Decision, sampled
+from filters.gopher import (
+    AlphabeticWords,
+    BulletLines,
+    EllipsisLines,
+    MeanWordLength,
+    RepeatedLines,
+    RepeatedSentences,
+    SymbolWords,
+    TopNgram,
+)
 from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
 from filters.language import Language
 from filters.lexicon import lexicon
+from filters.listings import KeywordList, KeywordStuffing, LinkList
 from filters.profile import TextOptions
 from filters.rules import DocumentRules, ImageRules, ParagraphRules, PictureRules
 from filters.subjects import Picture
@@ -237,8 +250,23 @@ TEXT_RULES = {
     "punctuation": shares(Punctuation, from_tokens=st.integers(0, 5)),
     "common_words": shares(CommonWords),
     "spam_words": shares(SpamWords),
+    "keyword_stuffing": shares(KeywordStuffing, keywords=st.integers(1, 3)),
+    "keyword_list": shares(KeywordList),
+    "link_list": shares(LinkList),
+    "boilerplate": shares(Boilerplate),
+    "cookie_notice": shares(CookieNotice),
+    "error_page": shares(ErrorPage),
+    "repeated_lines": shares(RepeatedLines),
+    "repeated_sentences": shares(RepeatedSentences),
+    "top_ngram": shares(TopNgram, ngram=st.integers(1, 3)),
+    "mean_word_length": limits.map(lambda ends: MeanWordLength(min=ends[0], max=ends[1])),
+    "alphabetic_words": shares(AlphabeticWords),
+    "symbol_words": limits.map(lambda ends: SymbolWords(max=ends[1])),
+    "bullet_lines": shares(BulletLines),
+    "ellipsis_lines": shares(EllipsisLines),
 }
 WORDS = ["word", "and", "Wort", "今天", "7", "—", "anal", "Log", "in.", "and,", "!?"]
+WORDS += ["\n", "- #", "a,b,c,d,e", "…", "We use cookies.", "Page not found\n", "lorem ipsum"]
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join)
 sides = st.none() | st.integers(1, 64)
 images = st.builds(ImageNode, st.just(IMAGE.url), rendered_width=sides, rendered_height=sides)
@@ -292,13 +320,24 @@ def test_every_item_is_counted_once_and_explained(pages: list[Document], options
 
 
 @given(st.lists(documents, max_size=4), options)
-def test_documents_filtered_together_come_out_as_alone(
-    pages: list[Document], options: FilterOptions
-) -> None:
+def test_documents_filtered_together_come_out_as_alone(pages: list[Document], options: FilterOptions) -> None:
     together, alone = Tally(), Tally()
     outcomes = list(filter_documents(pages, options, ENGLISH, together))
     assert outcomes == [filter_document(document, options, ENGLISH, alone) for document in pages]
     assert together == alone
+
+
+def test_documents_without_text_do_not_gather_in_memory() -> None:
+    read = 0
+
+    def gallery() -> Iterator[Document]:
+        nonlocal read
+        for _ in range(10_000):
+            read += 1
+            yield page(*[IMAGE] * 10)
+
+    assert next(filter_documents(gallery(), OPTIONS, ENGLISH, Tally())).refusal is not None
+    assert read < 100
 
 
 @given(documents, options)
