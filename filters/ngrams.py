@@ -44,11 +44,6 @@ class Repeats(msgspec.Struct, frozen=True):
         top = sorted(self.counts, reverse=True)[: isqrt(distinct)]
         return sum(top) / self.total
 
-    @property
-    def most(self) -> int:
-        """How often the most frequent one comes."""
-        return max(self.counts, default=min(self.total, 1))
-
 
 def repeats(values: Hashes, lengths: Sequence[int], n: int) -> list[Repeats]:
     """The repeated ``n``-grams of each of the sequences that stand one after the other in ``values``.
