@@ -153,6 +153,8 @@ def _language_model(path: str) -> Any:
         raise ValueError(
             f"model: {path!r} is no KenLM model: {error}; give a .binary or .arpa file"
         ) from error
+    except UnicodeDecodeError as error:  # KenLM quotes what it could not read
+        raise ValueError(f"model: {path!r} is no KenLM model; give a .binary or .arpa file") from error
 
 
 def _tokenizer(path: str) -> Any:

@@ -51,7 +51,9 @@ class Phrases:
         counts: dict[str, int] = defaultdict(int)
         for sentence in sentences_of(text):
             line = " ".join(self._lexicon.tokens(sentence))
-            found = (self._lists[phrase] for phrase, *ends in self._found(line) if _counts(line, *ends))
+            spaced = self._lexicon.profile.spaced
+            hits = (hit for hit in self._found(line) if _counts(line, hit[1], hit[2], spaced))
+            found = (self._lists[phrase] for phrase, _, _ in hits)
             for name in set[str]().union(*found):
                 counts[name] += len(sentence)
         return counts
@@ -64,11 +66,17 @@ class Phrases:
             return self._find(line.encode("utf-8", "replace").decode(), True)
 
 
-def _counts(line: str, start: int, end: int) -> bool:
-    """Whether a match is of whole words, and not in quotation marks by itself, which is how one speaks of it."""
+def _counts(line: str, start: int, end: int, spaced: bool) -> bool:
+    """Whether a match is of whole words, and not in quotation marks by itself, which is how one speaks of it.
+
+    Where no spaces stand between words, ``line`` has them around each character, also beside the marks.
+    """
     before, after = line[max(start - 1, 0) : start], line[end : end + 2]
     if (before.isalnum() and line[start].isalnum()) or (after[:1].isalnum() and line[end - 1].isalnum()):
         return False
+    if not spaced:
+        before = line[max(start - 2, 0) : start].strip()[-1:]
+        after = line[end : end + 3].strip()
     return not (before in _OPENING and after.lstrip(",.!?")[:1] in _CLOSING)
 
 

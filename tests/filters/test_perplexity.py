@@ -339,6 +339,9 @@ def test_wrong_models_are_refused(by_hand: Paths, tmp_path: Path) -> None:
         f"model: '{tokenizer}' is no KenLM model: "
     )
     assert refused(model=str(empty), tokenizer=tokenizer).startswith(f"model: '{empty}' is no KenLM model: ")
+    junk = tmp_path / "junk.arpa"
+    junk.write_bytes(b"ARPA \xc3\n" * 100)
+    assert refused(model=str(junk), tokenizer=tokenizer).startswith(f"model: '{junk}' is no KenLM model")
     assert refused(model=model, tokenizer=model).startswith(
         f"tokenizer: '{model}' is no SentencePiece model: "
     )

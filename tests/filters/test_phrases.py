@@ -146,6 +146,20 @@ def test_articles_about_such_pages_stay(name: str) -> None:
         assert all(rule(max=0.8).judge(rule(max=0.8).measure(part)) is None for part in whole.blocks)
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        pytest.param("zh", "页面上写着“域名正在出售”，我们看了很久", 0, id="quoted in Chinese"),
+        pytest.param("zh", "页面上写着域名正在出售，我们看了很久", 1, id="said in Chinese"),
+        pytest.param("zh", "“域名正在出售，请选择商品”", 1, id="more is quoted"),
+        pytest.param("ja", "「カートは空です」と書いてあった", 0, id="quoted in Japanese"),
+        pytest.param("ja", "お客様のカートは空です", 1, id="said in Japanese"),
+    ],
+)
+def test_quotations_are_known_without_spaces_between_words(language: str, text: str, expected: int) -> None:
+    assert Boilerplate(max=1).measure(block(text, TextOptions(language))) == expected
+
+
 NOTICES = {
     "de": (
         "Hier entsteht eine neue Website",
