@@ -131,7 +131,9 @@ MISTAKES = [
         id="language",
     ),
     pytest.param(
-        "text: {language: en, stopwords: /no/list.txt}", "text: stopwords: no file '/no/list.txt'", id="missing list"
+        "text: {language: en, stopwords: /no/list.txt}",
+        "text: stopwords: no file '/no/list.txt'",
+        id="missing list",
     ),
     pytest.param("text: {stopword: a.txt}", "text: no key 'stopword'; did you mean 'stopwords'?", id="list"),
     pytest.param(

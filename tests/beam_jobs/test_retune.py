@@ -370,7 +370,10 @@ def test_a_small_sample_is_told_to_be_one(run: Path, strict: Path) -> None:
 MISTAKES = {
     "no run": (["{tmp}/none"], "run 'obelics extract' first, to its end"),
     "a stage that is not there": (["{copy}", "--stage", "assemble"], "run 'obelics dedup' first"),
-    "a stage that cannot be predicted": (["{copy}", "--stage", "dedup"], "no stage 'dedup'; known: filter, assemble"),
+    "a stage that cannot be predicted": (
+        ["{copy}", "--stage", "dedup"],
+        "no stage 'dedup'; known: filter, assemble",
+    ),
     "a share above all": (["{copy}", "--share", "1.5"], "'1.5' is no share"),
     "a share of nothing": (["{copy}", "--share", "0"], "'0' is no share"),
     "a sample of nothing": (["{copy}", "--config", "{empty}"], "filter.sample_share is 0"),
