@@ -108,7 +108,8 @@ class SpecialCharacters(Share, frozen=True):
 class Punctuation(Share, frozen=True):
     """Limit the share of the tokens that are punctuation marks; the others are runs of letters and digits.
 
-    A text of fewer than ``from_tokens`` tokens, but of some, counts as punctuation throughout and passes.
+    A text of fewer than ``from_tokens`` tokens, but of some, counts as punctuation throughout, as in OBELICS: it
+    passes any ``min``.
     """
 
     measures: ClassVar[str] = "punctuation"

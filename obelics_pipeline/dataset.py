@@ -42,7 +42,6 @@ QUALITY: Final = (
     "common_words",
     "spam_words",
     "perplexity",
-    "spun_text",
     "quality",
 )
 """The measures of whole documents that the dataset carries, for users who want other limits: null if no rule
