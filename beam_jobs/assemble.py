@@ -45,9 +45,7 @@ def plan(session: Session) -> Plan:
     config, timestamps = session.config, session.config.export.timestamps
     inputs = [stages.input_of(found, DEDUP), stages.input_of(fetched, IMAGES)]
     work = partial(assemble_part, options=config.assemble, text=config.text)
-    made = stages.plan(
-        session, ASSEMBLE, [config.assemble, config.text.as_data(), timestamps], inputs, len(paths)
-    )
+    made = stages.plan(session, ASSEMBLE, config.result_of("assemble"), inputs, len(paths))
 
     def build(pipeline: beam.Pipeline) -> None:
         asked = (

@@ -80,6 +80,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assemble: AssembleOptions = AssembleOptions()
     export: ExportSection = ExportSection()
 
+    def result_of(self, stage: str) -> Any:
+        """What the tables of ``stage`` depend on besides its input, for ``section_hash``."""
+        section = getattr(self, stage)
+        if stage in ("extract", "dedup"):
+            return section
+        if stage == "images":
+            return section.result
+        timestamps = [self.export.timestamps] if stage == "assemble" else []
+        return [section, self.text.as_data(), *timestamps]
+
 
 def shipped() -> tuple[str, ...]:
     """The names of the configurations that come with the builder."""

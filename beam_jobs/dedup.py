@@ -35,7 +35,8 @@ def plan(session: Session) -> Plan:
     found = stages.read_manifest(session.source, FILTER)
     paths = [io.join(session.source, entry.path) for entry in found.under("filtered")]
     section = session.config.dedup
-    made = stages.plan(session, DEDUP, section, [stages.input_of(found, FILTER)], len(paths))
+    result = session.config.result_of("dedup")
+    made = stages.plan(session, DEDUP, result, [stages.input_of(found, FILTER)], len(paths))
 
     def build(pipeline: beam.Pipeline) -> None:
         compared = list(enumerate(paths)) if section.url is not None else []

@@ -46,7 +46,7 @@ def plan(session: Session) -> Plan:
     size = found.tally.notes.get("image_bytes", 0) + sum(entry.bytes for entry in found.under("assembled"))
     shards = max(1, -(-size // section.shard_bytes))
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
-    made = stages.plan(session, EXPORT, [section, text.as_data()], inputs, shards)
+    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, shards)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
     work = partial(write_shard, shards=shards, images=images, text=text)
 

@@ -31,7 +31,7 @@ def plan(session: Session) -> Plan:
     section = session.config.extract
     counts = [len(warc.split(entry.bytes, section.range_bytes)) for entry in session.archives]
     firsts = [sum(counts[:index]) for index in range(len(counts))]
-    made = stages.plan(session, EXTRACT, section, session.archives, sum(counts))
+    made = stages.plan(session, EXTRACT, session.config.result_of("extract"), session.archives, sum(counts))
     archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=True)]
 
     def build(pipeline: beam.Pipeline) -> None:

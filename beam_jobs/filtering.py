@@ -25,7 +25,7 @@ def plan(session: Session) -> Plan:
     paths = [io.join(session.source, entry.path) for entry in found.under("documents")]
     options, text = session.config.filter, session.config.text
     inputs = [stages.input_of(found, EXTRACT)]
-    made = stages.plan(session, FILTER, [options, text.as_data()], inputs, len(paths))
+    made = stages.plan(session, FILTER, session.config.result_of("filter"), inputs, len(paths))
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (

@@ -35,7 +35,8 @@ def plan(session: Session) -> Plan:
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     section = session.config.images
     shards = max(1, -(-found.tally.level("images").kept // section.shard_images))
-    made = stages.plan(session, IMAGES, section.result, [stages.input_of(found, DEDUP)], shards)
+    result = session.config.result_of("images")
+    made = stages.plan(session, IMAGES, result, [stages.input_of(found, DEDUP)], shards)
 
     def build(pipeline: beam.Pipeline) -> None:
         urls = (

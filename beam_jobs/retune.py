@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from msgspec.structs import replace
 
 from beam_jobs import io, stages
-from beam_jobs.config import Config
+from beam_jobs.config import Config, section_hash
 from beam_jobs.parts import counting
 from beam_jobs.retuned import Change, Counts, Retuned
 from beam_jobs.rows import row_groups
-from beam_jobs.stages import ASSEMBLE, DEDUP, EXTRACT, FILTER, IMAGES, Layout
+from beam_jobs.stages import ASSEMBLE, DEDUP, EXTRACT, FILTER, IMAGES, LAYOUTS, Layout
 from filters.apply import Outcome, assemble_document, filter_document
 from filters.decisions import Decision, sampled
 from filters.lexicon import lexicon
@@ -188,7 +188,20 @@ def retune(run: str, config: Config, stage: str = "filter", share: float | None 
     section = getattr(config, stage)
     levels = {f"{level}s": refusals.counts(level, getattr(section, level).names, tally) for level in LEVELS}
     documents = sum(entry.rows for entry in sample.manifests[0].under(TABLES[stage].reads[0].home))
-    return Retuned(stage, sample.share, documents, levels, before.change if before else None)
+    change = before.change if before else None
+    return Retuned(stage, sample.share, documents, levels, change, made_otherwise(run, config, stage))
+
+
+def made_otherwise(run: str, config: Config, stage: str) -> tuple[str, ...]:
+    """The stages before ``stage`` that ``run`` did, to all it tells, with another configuration than ``config``."""
+    earlier = LAYOUTS[: LAYOUTS.index(TABLES[stage].writes)]
+    with io.reaching(run):
+        found = [recorded for layout in earlier if (recorded := stages.recorded(run, layout)) is not None]
+    return tuple(
+        manifest.stage
+        for manifest in found
+        if manifest.config_hash != section_hash(config.result_of(manifest.stage))
+    )
 
 
 class _Before:

@@ -40,6 +40,8 @@ class Retuned(msgspec.Struct, frozen=True):
     """A prediction from ``share`` of the ``documents`` that the run's stage reads.
 
     ``change`` is ``None`` if the run has no complete tables of this stage, or has them of other documents.
+    ``made_otherwise`` are the stages before it that the run did with another configuration, which a real run
+    would do again.
     """
 
     stage: str
@@ -47,6 +49,7 @@ class Retuned(msgspec.Struct, frozen=True):
     documents: int
     levels: dict[str, Counts]
     change: Change | None
+    made_otherwise: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """Readable JSON."""
@@ -60,6 +63,8 @@ def render(retuned: Retuned, console: Console) -> None:
     _say(console, f"{retuned.stage}, predicted from {n:,} of {retuned.documents:,} documents {share}")
     if n:
         console.print(_table(retuned))
+        if retuned.made_otherwise:
+            _say(console, _otherwise(retuned))
         _say(console, _compared(retuned))
     if n < ENOUGH and n < retuned.documents:
         more = min(1.0, 1.5 * ENOUGH / retuned.documents)
@@ -93,6 +98,15 @@ def _rows(name: str, counts: Counts) -> Iterator[Sequence[str]]:
         yield "", *row(rule, n), *("" if other is None else f"{other:,}" for other in others)
     for status, n in counts.unavailable.items():
         yield "", *row(f"~{status}", n)
+
+
+def _otherwise(retuned: Retuned) -> str:
+    *others, last = retuned.made_otherwise
+    stages = f"{', '.join(others)} and {last}" if others else last
+    return (
+        f"The run's documents were made with another configuration of {stages}: "
+        f"only {retuned.stage} is predicted."
+    )
 
 
 def _compared(retuned: Retuned) -> str:

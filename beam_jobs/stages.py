@@ -120,15 +120,21 @@ def run(plan: Plan, session: Session) -> Done:
 
 def finished(plan: Plan) -> Manifest | None:
     """The manifest of this very work if it is there with all its files, else None."""
-    path = manifest_path(plan.space.root, plan.layout)
+    found = recorded(plan.space.root, plan.layout)
+    if found is None or found.fingerprint != plan.space.fingerprint or damaged(plan.space.root, found):
+        return None
+    return found
+
+
+def recorded(root: str, layout: Layout) -> Manifest | None:
+    """The manifest of a stage if there is one, whatever became of its files since."""
+    path = manifest_path(root, layout)
     if io.size(path) is None:
         return None
     try:
-        found = manifests.decode(io.read_bytes(path), path)
+        return manifests.decode(io.read_bytes(path), path)
     except InputError:  # of another version: the work is not finished in the sense of this one
         return None
-    whole = found.fingerprint == plan.space.fingerprint and not damaged(plan.space.root, found)
-    return found if whole else None
 
 
 def prepare(plan: Plan) -> None:

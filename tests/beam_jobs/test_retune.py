@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
+from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -330,6 +331,68 @@ def test_decisions_on_other_documents_are_not_compared(run: Path, strict: Path, 
     told["inputs"][0]["digest"] = "0" * 32
     manifest.write_text(json.dumps(told))
     assert retune(str(copy), load(str(strict)), share=1.0).change is None
+
+
+DEMO: dict[str, Any] = {
+    "extract": {"range_bytes": 64_000},
+    "images": {
+        "hosts": {"*.example": "127.0.0.1:1"},
+        "allow_private": True,
+        "connect_timeout": 1.0,
+        "total_timeout": 4.0,
+        "shard_images": 200,
+    },
+}
+"""Where the configuration of the demonstration is not the recommended one."""
+
+OTHERWISE: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]] = {
+    "nothing new": ("assemble", {}, (), ""),
+    "only the stage itself": ("filter", {"filter": {"document": {}}}, (), ""),
+    "only what comes later": ("filter", {"dedup": {}, "images": {"shard_images": 7}}, (), ""),
+    "only how fast, and what comes later": (
+        "assemble",
+        {"images": {"concurrency": 7}, "assemble": {}, "export": {"shard_bytes": 7}},
+        (),
+        "",
+    ),
+    "extract": ("filter", {"extract": {"max_nodes": 7}}, ("extract",), "extract"),
+    "words of the rules": ("assemble", {"text": {"common_words": 7}}, ("filter",), "filter"),
+    "all": (
+        "assemble",
+        {"extract": {"max_nodes": 7}, "filter": {}, "dedup": {}, "images": {"shard_images": 7}},
+        ("extract", "filter", "dedup", "images"),
+        "extract, filter, dedup and images",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stage", "changes", "names", "told"), OTHERWISE.values(), ids=OTHERWISE)
+def test_earlier_stages_with_another_configuration_are_told(
+    stage: str, changes: dict[str, Any], names: tuple[str, ...], told: str, run: Path, tmp_path: Path
+) -> None:
+    data = yaml.safe_load(resources.files("configs").joinpath("default.yaml").read_text())
+    for section, values in (DEMO | {"export": {}}).items():
+        data[section] = data.get(section, {}) | values
+    for section, values in changes.items():
+        data[section] = data[section] | values if values else {}
+    path = tmp_path / "new.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    found = retune(str(run), load(str(path)), stage, share=0.1)
+    assert found.made_otherwise == names
+    assert json.loads(found.encode())["made_otherwise"] == list(names)
+    says = f"The run's documents were made with another configuration of {told}: only {stage} is predicted."
+    console = Console(file=io.StringIO(), width=80)
+    render(found, console)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line for line in lines if "another configuration" in line] == [says] * bool(names)
+
+
+def test_stages_that_left_no_manifest_are_not_told_of(run: Path, strict: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for name in ("deduplicated", "decisions", "images", "image_results", "image_urls", "fetch_log"):
+        shutil.copytree(run / name, copy / name)
+    assert retune(str(copy), load(str(strict)), "assemble", share=0.1).made_otherwise == ("dedup", "images")
 
 
 def printed(run: Path, path: Path, share: float | None = None) -> list[str]:
