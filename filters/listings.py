@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final
 
+from filters.lexicon import UNSPACED
 from filters.lines import lines_of
 from filters.subjects import Block, Content, Text
 from filters.text import Share, Size
@@ -21,12 +22,23 @@ _KEYWORD: Final = 40
 """Characters of the longest piece that may be a keyword."""
 
 _KEYWORD_WORDS: Final = 3
+_KEYWORD_UNSPACED: Final = 6
+"""The same in letters of scripts without spaces: in these a clause between commas is one piece, but longer."""
+
 _RUN: Final = 5
 """So many in a row make a list; fewer are found in any text: an address, "red, green and blue"."""
 
-_BETWEEN: Final = re.compile(r"[,;|•·]")
-_DENSE: Final = re.compile(r"[,;|•·](?:[^,;|•·]{1,40}+[,;|•·]){3}")
+_MARKS: Final = {True: ",;|•·", False: ",;|•·，；｜、"}
+"""What stands between pieces, with spaces between words and without."""
+
+_BETWEEN: Final = {spaced: re.compile(f"[{marks}]") for spaced, marks in _MARKS.items()}
+_DENSE: Final = {
+    spaced: re.compile(rf"[{marks}](?:[^{marks}]{{1,40}}+[{marks}]){{3}}") for spaced, marks in _MARKS.items()
+}
 """What a run of pieces has in it: to look for it is quicker than to split every line."""
+
+_SENTENCES: Final = re.compile(r"[。！？]\s*[^\s。！？]")
+"""Where another sentence begins."""
 
 _ROW: Final = b"\1" * _RUN
 _ROWS: Final = re.compile(b"\1{%d,}" % _RUN)
@@ -113,7 +125,12 @@ class _KeywordCharacters:
 
     def measure_all(self, texts: Texts, /) -> list[float | None]:
         """The counts."""
-        return [sum(map(_in_runs, lines_of(text))) if _DENSE.search(text) else 0 for text in texts.texts]
+        spaced = texts.lexicon.profile.spaced
+        dense = _DENSE[spaced].search
+        return [
+            sum(_in_runs(line, spaced) for line in lines_of(text)) if dense(text) else 0
+            for text in texts.texts
+        ]
 
 
 _KEYWORDS: Final = _KeywordCharacters()
@@ -136,15 +153,19 @@ def _in_rows(lines: Sequence[str], longest: int) -> int:
     return _run_characters(lines, labels)
 
 
-def _in_runs(line: str) -> int:
-    pieces = _BETWEEN.split(line)
+def _in_runs(line: str, spaced: bool) -> int:
+    pieces = _BETWEEN[spaced].split(line)
     if len(pieces) < _RUN:
         return 0
-    return _run_characters(pieces, [_is_keyword(piece) for piece in pieces])
+    return _run_characters(pieces, [_is_keyword(piece) and (spaced or _is_short(piece)) for piece in pieces])
 
 
 def _is_keyword(piece: str) -> bool:
     return len(piece) <= _KEYWORD and 0 < len(piece.split()) <= _KEYWORD_WORDS and not piece.isdigit()
+
+
+def _is_short(piece: str) -> bool:
+    return len(UNSPACED.findall(piece)) <= _KEYWORD_UNSPACED and not _SENTENCES.search(piece)
 
 
 def _is_address(line: str) -> bool:

@@ -19,6 +19,7 @@ from obelics_pipeline.document import TextNode
 from obelics_pipeline.errors import ConfigError
 
 ENGLISH, CHINESE, NO_LANGUAGE = TextOptions("en"), TextOptions("zh"), TextOptions()
+JAPANESE = TextOptions("ja")
 RULES = (KeywordStuffing, KeywordList, LinkList)
 
 PROSE = """The harbour had been quiet since the ferry stopped running, and most of the boats were
@@ -128,6 +129,53 @@ def test_chinese_keywords_are_pairs_of_characters_and_labels_shorter() -> None:
     lines = "\n".join(["一" * 26] * 5)
     assert LinkList(max=1).measure(block(lines, CHINESE)) == 0
     assert LinkList(max=1).measure(block(lines, ENGLISH)) > 0.9
+
+
+CHINESE_PROSE = (
+    "昨天下午天气很好，我们一家人去了海边，孩子们在沙滩上玩了很久，他妈妈坐在伞下看书，"
+    "傍晚的时候下起了小雨，大家只好跑回车里，一路上唱着歌回家。"
+)
+JAPANESE_PROSE = (
+    "昨日の午後は天気がよくて、家族みんなで海まで出かけ、子どもたちは砂浜で長いあいだ遊び、"
+    "母は大きな傘の下で本を読み、夕方になると雨が降り出して、歌いながら車で家に帰りました。"
+)
+CLAUSES = "他来了，她走了。天就黑了，风停了。大家都很累，睡着了。第二天早上，又下雨了。"
+CHINESE_LIST, JAPANESE_LIST = (
+    "手机、电脑、相机、耳机、键盘、鼠标",
+    "携帯電話、パソコン、カメラ、キーボード、マウス",
+)
+
+
+@pytest.mark.parametrize("language", [CHINESE, JAPANESE, NO_LANGUAGE], ids=["zh", "ja", "none"])
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        pytest.param(CHINESE_PROSE, False, id="Chinese prose"),
+        pytest.param(CHINESE_PROSE.replace("，", ","), False, id="Chinese prose, ASCII commas"),
+        pytest.param(CHINESE_PROSE.replace("，", ", "), False, id="Chinese prose, ASCII commas and spaces"),
+        pytest.param(JAPANESE_PROSE, False, id="Japanese prose"),
+        pytest.param(JAPANESE_PROSE.replace("、", "，"), False, id="Japanese prose, full-width commas"),
+        pytest.param(CLAUSES, False, id="short clauses of several sentences"),
+        pytest.param("手机、电脑、相机、耳机", False, id="four are none"),
+        pytest.param(CHINESE_LIST, True, id="Chinese list"),
+        pytest.param(CHINESE_LIST + "。", True, id="Chinese list with an end"),
+        pytest.param(CHINESE_LIST.replace("、", "，"), True, id="Chinese list, full-width commas"),
+        pytest.param(CHINESE_LIST.replace("、", ", "), True, id="Chinese list, ASCII commas"),
+        pytest.param(CHINESE_LIST.replace("、", "｜"), True, id="Chinese menu"),
+        pytest.param(JAPANESE_LIST, True, id="Japanese list"),
+        pytest.param("华为手机壳、iPhone 手机、USB 键盘、4K 相机、MP3", True, id="with Latin letters"),
+        pytest.param(TAGS, True, id="English list"),
+        pytest.param(PROSE, False, id="English prose"),
+    ],
+)
+def test_lists_without_spaces_are_told_from_clauses(text: str, listed: bool, language: TextOptions) -> None:
+    value = KeywordList(max=1).measure(block(text, language))
+    assert value > 0.7 if listed else value == 0
+
+
+def test_marks_of_other_scripts_are_none_between_english_words() -> None:
+    assert KeywordList(max=1).measure(block("aa、bb、cc、dd、ee、ff")) == 0
+    assert KeywordList(max=1).measure(block(CHINESE_PROSE.replace("，", ","))) > 0.7
 
 
 @pytest.mark.parametrize("table", [ParagraphRules, DocumentRules], ids=["paragraph", "document"])
