@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -51,10 +51,8 @@ class Phrases:
         counts: dict[str, int] = defaultdict(int)
         for sentence in sentences_of(text):
             line = " ".join(self._lexicon.tokens(sentence))
-            spaced = self._lexicon.profile.spaced
-            hits = (hit for hit in self._found(line) if _counts(line, hit[1], hit[2], spaced))
-            found = (self._lists[phrase] for phrase, _, _ in hits)
-            for name in set[str]().union(*found):
+            found = _counted(line, self._found(line), self._lexicon.profile.spaced)
+            for name in set[str]().union(*(self._lists[phrase] for phrase in found)):
                 counts[name] += len(sentence)
         return counts
 
@@ -66,18 +64,37 @@ class Phrases:
             return self._find(line.encode("utf-8", "replace").decode(), True)
 
 
-def _counts(line: str, start: int, end: int, spaced: bool) -> bool:
-    """Whether a match is of whole words, and not in quotation marks by itself, which is how one speaks of it.
+def _counted(line: str, hits: Iterable[tuple[int, int, int]], spaced: bool) -> Iterator[int]:
+    """The phrases that ``line`` has as whole words, but for what is only spoken of: alone in quotation marks.
+
+    Nor does a phrase count that is part of such a quotation.
+    """
+    quoted = 0  # where the last quotation ends: those begin earlier that are longer
+    for phrase, start, end in sorted(hits, key=lambda hit: (hit[1], -hit[2])):
+        if end <= quoted or not _whole(line, start, end):
+            continue
+        if _alone(line, start, end, spaced):
+            quoted = end
+        else:
+            yield phrase
+
+
+def _whole(line: str, start: int, end: int) -> bool:
+    """Whether a match is of whole words."""
+    before, after = line[max(start - 1, 0) : start], line[end : end + 1]
+    return not ((before.isalnum() and line[start].isalnum()) or (after.isalnum() and line[end - 1].isalnum()))
+
+
+def _alone(line: str, start: int, end: int, spaced: bool) -> bool:
+    """Whether a match is in quotation marks by itself, which is how one speaks of it.
 
     Where no spaces stand between words, ``line`` has them around each character, also beside the marks.
     """
     before, after = line[max(start - 1, 0) : start], line[end : end + 2]
-    if (before.isalnum() and line[start].isalnum()) or (after[:1].isalnum() and line[end - 1].isalnum()):
-        return False
     if not spaced:
         before = line[max(start - 2, 0) : start].strip()[-1:]
         after = line[end : end + 3].strip()
-    return not (before in _OPENING and after.lstrip(",.!?")[:1] in _CLOSING)
+    return before in _OPENING and after.lstrip(",.!?")[:1] in _CLOSING
 
 
 @lru_cache(maxsize=8)

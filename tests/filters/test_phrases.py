@@ -49,6 +49,18 @@ def content(text: str, options: TextOptions = ENGLISH) -> Content:
         pytest.param(ErrorPage(max=1), "It said “page not found.” Why", 0, id="not in quotation marks"),
         pytest.param(ErrorPage(max=1), "“Page not found” it said: bad gateway", 1, id="but outside of them"),
         pytest.param(ErrorPage(max=1), "“Page not found, I fear”", 1, id="nor if more is quoted"),
+        pytest.param(
+            ErrorPage(max=1),
+            "It says “404 page not found”.",
+            0,
+            id="nor a phrase in the phrase that is quoted",
+        ),
+        pytest.param(
+            ErrorPage(max=1), "It says “404 page not found”: page not found", 1, id="but the same behind it"
+        ),
+        pytest.param(
+            ErrorPage(max=1), "Page not found is no “404 page not found”", 1, id="and the same before it"
+        ),
         pytest.param(ErrorPage(max=1), "Page\nnot found", 0, id="a sentence ends with its line"),
         pytest.param(ErrorPage(max=1), "Page not found. We went on", 14 / 24, id="one sentence of two"),
         pytest.param(ErrorPage(max=1), "Access\nBad gateway\nNo", 11 / 19, id="one line of three"),
