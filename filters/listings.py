@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any, ClassVar, Final
 
 from filters.lexicon import UNSPACED
@@ -75,13 +76,14 @@ class _ListedShare(Share, frozen=True):
     """Limit the share of the characters that stand in lists of a kind; in code, tables and formulas none do."""
 
     listed: ClassVar[Callable[[Any, Sequence[Block]], float]]
-    """How many characters of the blocks stand in lists."""
+    """How many characters of blocks with nothing between them stand in lists."""
 
     def measure(self, text: Text, /) -> float | None:
         """The share of a text; of a document it depends on the kinds of its blocks."""
         if not isinstance(text, Content) or (self.from_words and text.word_count < self.from_words):
             return super().measure(text)
-        listed = self.listed([block for block in text.blocks if block.kind not in _NO_PROSE])
+        runs = groupby(text.blocks, key=lambda block: block.kind in _NO_PROSE)
+        listed = sum(self.listed(list(blocks)) for other, blocks in runs if not other)
         return listed / _length(text) if listed else 0.0
 
 
@@ -115,7 +117,7 @@ class LinkList(_ListedShare, frozen=True):
         return (count / length if count else 0.0 for count, length in found)
 
     def listed(self, blocks: Sequence[Block], /) -> float:
-        """The characters of rows of such lines, which go on from block to block."""
+        """The characters of rows of such lines, which go on from block to block of prose."""
         lines = lines_of("\n".join([block.text for block in blocks]))
         return _in_rows(lines, _LABEL[not blocks or blocks[0].texts.lexicon.profile.spaced])
 

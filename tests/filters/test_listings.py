@@ -110,6 +110,21 @@ def test_links_may_stand_in_as_many_blocks() -> None:
     assert rule.measure(content(*MENU[:4], PROSE, *MENU[4:])) == 0
 
 
+@pytest.mark.parametrize("kind", ["code", "table", "math"])
+def test_what_is_no_prose_breaks_a_row_of_short_lines(kind: str) -> None:
+    def share(*kinds: str) -> float | None:
+        words = lexicon(ENGLISH)
+        nodes = [TextNode(kind, f"Step {number}") for number, kind in enumerate(kinds)]
+        return LinkList(max=1).measure(content_of(blocks_of(nodes, words), words, 1))
+
+    text = "paragraph"
+    whole = 7 * 6 + 6 * 2
+    assert share(*[text] * 6, kind) == pytest.approx(6 * 6 / whole)
+    assert share(*[text] * 5, kind, text) == pytest.approx(5 * 6 / whole)
+    assert share(*[text] * 4, kind, text, text) == 0
+    assert share(*[text, kind] * 10) == 0
+
+
 @pytest.mark.parametrize("rule", [KeywordList(max=1), LinkList(max=1)], ids=["keywords", "links"])
 def test_a_document_that_is_cut_has_no_more_than_it_says(rule: Any) -> None:
     text = "a, b, c, d, e\n" * 50_000
