@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from beam_jobs.config import load
-from filters.base import refusal_of
+from filters.apply import FilterOptions, filter_documents
+from filters.base import Refusal, refusal_of
 from filters.lexicon import lexicon
 from filters.rules import DocumentRules, ParagraphRules
 from filters.subjects import Content, Text, blocks_of, content_of
-from obelics_pipeline.document import TextNode
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.document import Document, TextNode
 
 NAMES = {"words": "word_count"}
 """Rules that have another name in the cases."""
@@ -30,8 +32,11 @@ def cases(test_data: Path) -> list[dict[str, Any]]:
 
 def document(text: str) -> Content:
     words = lexicon(load("obelics").text)
-    nodes = [TextNode("paragraph", paragraph) for paragraph in text.split("\n\n")]
-    return content_of(blocks_of(nodes, words), words, 1)
+    return content_of(blocks_of(nodes_of(text), words), words, 1)
+
+
+def nodes_of(text: str) -> list[TextNode]:
+    return [TextNode("paragraph", paragraph) for paragraph in text.split("\n\n")]
 
 
 def paragraph(text: str) -> Text:
@@ -68,3 +73,29 @@ def test_texts_measured_together_have_the_same_measures(cases: list[dict[str, An
     together = blocks_of([TextNode("paragraph", text) for text in texts], words)
     for text, block in zip(texts, together, strict=True):
         assert chain.trials(block, every=True) == chain.trials(paragraph(text), every=True)
+
+
+def test_the_stage_refuses_the_paragraphs_that_trials_refuse(cases: list[dict[str, Any]]) -> None:
+    config = load("obelics")
+    words = lexicon(config.text)
+    rules = config.filter.paragraph
+    options = FilterOptions(paragraph=rules, document=without(config.filter.document), sample_share=0)
+    documents = [
+        Document(str(number), "", "", "", tuple(nodes_of(case["text"])))
+        for number, case in enumerate(case for case in cases if case["level"] == "document")
+    ]
+    reasons: Counter[str] = Counter()
+    for document, outcome in zip(
+        documents, filter_documents(documents, options, words, Tally()), strict=True
+    ):
+        tried = map(rules.trials, blocks_of(document.texts, words))
+        expected = {index: why for index, trials in enumerate(tried) if (why := refusal_of(trials))}
+        rows = [row for row in outcome.decisions if row.level == "paragraph"]
+        told = {row.index: Refusal(row.rule, row.value, row.threshold, str(row.op)) for row in rows}
+        assert told == expected
+        assert len(rows) == len(told)
+        left = tuple(node for index, node in enumerate(document.nodes) if index not in expected)
+        assert outcome.document.nodes == left
+        reasons.update(row.rule for row in rows)
+    assert len(documents) >= 400
+    assert len(reasons) >= 6, "the documents should show most of the rules at work"
