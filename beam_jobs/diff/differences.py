@@ -6,7 +6,7 @@ so a reason is found also if extraction was another one, and places are not the 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -217,14 +217,14 @@ def _blame(
     row: Difference, nodes: Iterable[tuple[str, str]], losses: Iterable[Loss], side: Side
 ) -> list[Difference]:
     """A row for each of ``nodes``, which the run of ``side`` lacks, with the decision that quotes it."""
-    reasons: dict[tuple[str, str], list[Loss]] = defaultdict(list)
+    reasons: dict[tuple[str, str], deque[Loss]] = defaultdict(deque)
     for loss in losses:
         reasons[loss.level, loss.excerpt].append(loss)
     rows = []
     for level, words in nodes:
         lacking = msgspec.structs.replace(row, level=level, run=side.run, excerpt=words)
         found = reasons[level, words]
-        rows.append(_because(lacking, found.pop(0)) if found else _unseen(lacking, side.first))
+        rows.append(_because(lacking, found.popleft()) if found else _unseen(lacking, side.first))
     return rows
 
 

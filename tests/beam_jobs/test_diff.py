@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -370,6 +371,15 @@ def test_a_changed_document_is_explained(sides: list[Side], rows: set[tuple[Any,
     assert {(row.run, row.rule, row.index) for row in found} == rows
     assert len(found) == len(rows)
     assert {row.change for row in found} == {"changed"}
+
+
+def test_many_equal_nodes_are_explained_in_order_and_in_linear_time() -> None:
+    n = 400_000
+    losses = tuple(loss("p", index) for index in range(n))
+    started = time.process_time()
+    found = explain("id", [side("A", *[P] * n), side("B", losses=losses)])
+    assert time.process_time() - started < 8
+    assert [row.index for row in found] == list(range(n))
 
 
 keys = st.lists(st.sampled_from([bytes([n]) * KEY_BYTES for n in range(4)]), max_size=8).map(b"".join)
