@@ -6,6 +6,7 @@ import gzip
 import os
 import sys
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -110,7 +111,10 @@ def _opened(place: str) -> Iterator[Iterable[bytes]]:
 
 
 def read_rows(lines: Iterable[bytes], place: str) -> Iterator[Row]:
-    """The rows in ``lines``, of which blank ones are skipped; ``InputError`` naming ``place`` and the line."""
+    """The rows in ``lines``; ``InputError`` naming ``place`` and the line.
+
+    Blank lines are skipped, and the mark that some programs put before UTF-8.
+    """
     for number, line in _numbered(lines, place):
         try:
             row = _row(line)
@@ -121,7 +125,10 @@ def read_rows(lines: Iterable[bytes], place: str) -> Iterator[Row]:
 
 def _numbered(lines: Iterable[bytes], place: str) -> Iterator[tuple[int, bytes]]:
     try:
-        yield from ((number, line) for number, line in enumerate(lines, 1) if not line.isspace())
+        for number, line in enumerate(lines, 1):
+            told = line.removeprefix(BOM_UTF8) if number == 1 else line
+            if told.strip():
+                yield number, told
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{place}: cannot be read to its end: {error}") from error
 

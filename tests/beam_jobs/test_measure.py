@@ -151,6 +151,30 @@ def test_standard_input_gzip_and_blank_lines(
     assert capsys.readouterr().out == printed
 
 
+@pytest.mark.parametrize("after", ["", "\r\n", " "], ids=["a row", "an empty line", "a space"])
+def test_a_byte_order_mark_may_come_first(
+    after: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    row = json.dumps({"level": "paragraph", "text": PROSE})
+    texts.write_text(f"\ufeff{after}{row}\n", encoding="utf-8", newline="")
+    assert main(["measure", str(texts), "--config", str(config)]) == 0
+    (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert found["measures"]["word_count"] == 14
+    texts.write_text(f"{row}\n\ufeff{row}\n", encoding="utf-8")
+    assert main(["measure", str(texts), "--config", str(config)]) == 2
+    assert f"{texts}: line 2: not JSON" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_alone_is_no_row(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_bytes(b"\xef\xbb\xbf")
+    assert main(["measure", str(texts), "--config", str(config)]) == 0
+    assert capsys.readouterr().out == ""
+
+
 MISTAKES = {
     "no JSON": ('{"level": ', "line 2: not JSON"),
     "no object": ("[]", "line 2: Expected `object`"),
