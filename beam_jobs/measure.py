@@ -9,7 +9,6 @@ import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Annotated, Any, BinaryIO, Final, cast
 
 import msgspec
@@ -22,7 +21,7 @@ from filters.image import ImageCount
 from filters.language import Identified
 from filters.lexicon import Lexicon, lexicon
 from filters.rules import DocumentRules
-from filters.subjects import Block, blocks_of, content_of
+from filters.subjects import Block, batches, blocks_of_each, content_of
 from obelics_pipeline.config import suggestion
 from obelics_pipeline.document import TEXT_KINDS, TextNode
 from obelics_pipeline.errors import InputError
@@ -31,9 +30,8 @@ LEVELS: Final = ("paragraph", "document")
 SEPARATOR: Final = "\n\n"
 """What stands between the blocks of a document."""
 
-BATCH_ROWS: Final = 300
-BATCH_CHARACTERS: Final = 30_000
-"""Texts that are counted together, which spreads what a count costs anyway: a few hundred paragraphs."""
+ROW_CHARACTERS: Final = 100
+"""What a row counts for in a batch beside its text, so that empty texts do not gather without end."""
 
 EXAMPLE: Final = '{"level": "paragraph", "text": "…"}'
 
@@ -151,27 +149,13 @@ def measure_rows(rows: Iterable[Row], config: Config, stage: str = "filter") -> 
     """What the rules of ``stage`` (``filter`` or ``assemble``) measure in each row, and say to it."""
     section = getattr(config, stage)
     words = lexicon(config.text)
-    for batch in _batches(rows):
-        nodes = [row.nodes for row in batch]
-        blocks = iter(blocks_of([node for each in nodes for node in each], words))
-        for row, each in zip(batch, nodes, strict=True):
-            mine = list(islice(blocks, len(each)))
+    for batch in batches(rows, lambda row: ROW_CHARACTERS + len(row.text)):
+        blocks_of_all = blocks_of_each([row.nodes for row in batch], words)
+        for row, mine in zip(batch, blocks_of_all, strict=True):
             if row.level == "paragraph":
                 yield _measured(row, section.paragraph, section.paragraph.trials(mine[0], every=True))
             else:
                 yield _measured(row, section.document, _document(row, mine, section.document, words))
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    size = 0
-    for row in rows:
-        batch.append(row)
-        size += len(row.text)
-        if size >= BATCH_CHARACTERS or len(batch) == BATCH_ROWS:
-            yield batch
-            batch, size = [], 0
-    yield batch
 
 
 def _document(row: Row, blocks: list[Block], rules: DocumentRules, words: Lexicon) -> list[Trial]:

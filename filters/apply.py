@@ -13,18 +13,15 @@ from filters.decisions import Decision, Judged, Ledger, number
 from filters.language import Identified
 from filters.lexicon import Lexicon
 from filters.rules import DocumentRules, ImageRules, ParagraphRules, PictureRules
-from filters.subjects import Block, Content, Picture, blocks_of, blocks_of_each, content_of
+from filters.subjects import Block, Content, Picture, batches, blocks_of, blocks_of_each, content_of
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document, ImageNode, Node
 
 OK: Final = "ok"
 """The status of an image slot that holds an image."""
 
-BATCH: Final = 30_000
-"""Characters of the documents that are counted together: more does not cost less."""
-
 IMAGE_CHARACTERS: Final = 100
-"""What an image counts for among them, so that documents without text do not gather without end."""
+"""What an image counts for in a batch, so that documents without text do not gather without end."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -70,21 +67,14 @@ def filter_documents(
     documents: Iterable[Document], options: FilterOptions, lexicon: Lexicon, tally: Tally
 ) -> Iterator[Outcome]:
     """``filter_document`` for many, in order; cheaper, because their texts are counted together."""
-    for batch in _batches(documents):
-        for document, blocks in zip(batch, blocks_of_each(batch, lexicon), strict=True):
+    for batch in batches(documents, _size):
+        blocks_of_all = blocks_of_each([document.texts for document in batch], lexicon)
+        for document, blocks in zip(batch, blocks_of_all, strict=True):
             yield _filtered(document, blocks, options, lexicon, tally)
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += sum(len(node.text) for node in document.texts) + IMAGE_CHARACTERS * len(document.images)
-        if size >= BATCH:
-            yield batch
-            batch, size = [], 0
-    yield batch
+def _size(document: Document) -> int:
+    return sum(len(node.text) for node in document.texts) + IMAGE_CHARACTERS * len(document.images)
 
 
 def filter_document(document: Document, options: FilterOptions, lexicon: Lexicon, tally: Tally) -> Outcome:

@@ -6,12 +6,14 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import cache, cached_property, lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from filters.profile import Profile, TextOptions, profile
+
+T = TypeVar("T")
 
 WORD: Final = 1
 LISTS: Final = {"stopwords": 2, "flagged_words": 4, "common_words": 8, "spam_words": 16}
@@ -101,12 +103,7 @@ class _Words(dict[str, str]):
         self._special = special
 
     def __missing__(self, token: str) -> str:
-        word = token.strip(self._special)
-        if len(token) <= _LONGEST:
-            if len(self) >= _KNOWN:
-                self.clear()
-            self[token] = word
-        return word
+        return _remember(self, token, token.strip(self._special))
 
 
 class _Entries(dict[str, int]):
@@ -125,11 +122,15 @@ class _Entries(dict[str, int]):
             for bit, words in self._lists:
                 if word in words:
                     entry |= bit
-        if len(token) <= _LONGEST:
-            if len(self) >= _KNOWN:
-                self.clear()
-            self[token] = entry
-        return entry
+        return _remember(self, token, entry)
+
+
+def _remember(known: dict[str, T], token: str, value: T) -> T:
+    if len(token) <= _LONGEST:
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[token] = value
+    return value
 
 
 @cache

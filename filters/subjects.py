@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from filters.lexicon import Lexicon
 from filters.texts import Texts
-from obelics_pipeline.document import Document, TextNode
+from obelics_pipeline.document import TextNode
+
+T = TypeVar("T")
 
 LONG_TEXT: Final = 3000
 """Characters after which more text no longer helps to recognise a language: on 1,146 labelled pages 1,000
 characters give 1,137 right answers, 3,000 and 10,000 give 1,140."""
+
+BATCH: Final = 30_000
+"""Characters that are counted together, which spreads what a count costs anyway: more does not cost less."""
 
 _NO_PROSE: Final = frozenset({"code", "math"})
 """Kinds of blocks that tell of another language than the page's own."""
@@ -84,11 +89,23 @@ class Content(Text):
         return " ".join(" ".join(texts[index][:LONG_TEXT] for index in sorted(chosen)).split())
 
 
-def blocks_of_each(documents: Sequence[Document], lexicon: Lexicon) -> list[list[Block]]:
-    """The blocks of several documents, counted together."""
-    texts = [document.texts for document in documents]
-    blocks = iter(blocks_of(list(chain.from_iterable(texts)), lexicon))
-    return [list(islice(blocks, len(nodes))) for nodes in texts]
+def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """``items`` in order, as many together as have ``BATCH`` characters; ``size`` tells those of one."""
+    batch: list[T] = []
+    total = 0
+    for item in items:
+        batch.append(item)
+        total += size(item)
+        if total >= BATCH:
+            yield batch
+            batch, total = [], 0
+    yield batch
+
+
+def blocks_of_each(parts: Sequence[Sequence[TextNode]], lexicon: Lexicon) -> list[list[Block]]:
+    """The blocks of the nodes of several documents, counted together."""
+    blocks = iter(blocks_of(list(chain.from_iterable(parts)), lexicon))
+    return [list(islice(blocks, len(nodes))) for nodes in parts]
 
 
 def content_of(blocks: Sequence[Block], lexicon: Lexicon, image_count: int) -> Content:
