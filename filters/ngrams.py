@@ -55,7 +55,7 @@ def repeats(values: Hashes, lengths: Sequence[int], n: int) -> list[Repeats]:
     if not any(totals):
         return found
     bits = (len(lengths) - 1).bit_length()
-    keys = _windows(values, n)
+    keys = windows(values, n)
     if bits:
         keys = _within(keys, lengths, n, bits)
     keys.sort()
@@ -89,7 +89,7 @@ def _runs(keys: Hashes, again: npt.NDArray[np.intp], bits: int) -> tuple[Hashes,
     return owners, counts
 
 
-def _windows(values: Hashes, n: int) -> Hashes:
+def windows(values: Hashes, n: int) -> Hashes:
     """A polynomial hash of each ``n`` neighbours, put together from those of 1, 2, 4 … neighbours."""
     power, width = values * np.uint64(_BASE), 1
     result, length = values[:0], 0

@@ -1,0 +1,143 @@
+"""Signatures for near-duplicates beside other libraries: documents per second of one core.
+
+Each library runs in an environment and a process of its own (``dedup_peers.py``) on the same made-up documents of
+1,250 words, in turns; each figure is that of its best round. A library is installed when it is first needed, under
+.venv/peers; without it there is no figure to be held against it, and the rest is measured.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from _figures import Figure, arguments, report, say
+from dedup_peers import HASHES, SUBJECTS, WORDS
+
+ROOT = Path(__file__).parents[2]
+PEERS = ROOT / ".venv/peers"
+WORKER = Path(__file__).with_name("dedup_peers.py")
+INSTALLING = 900
+"""Seconds that the installation of one library may take."""
+
+PINNED = {
+    "rensa": ["rensa==0.5.0"],
+    "datasketch": ["datasketch==2.0.0", "numpy==2.4.6", "scipy==1.17.1"],
+    # the packages of its extra "processing" that the step needs, and what splits English into words
+    "datatrove": [
+        "datatrove==0.10.1",
+        "numpy==2.4.6",
+        "regex==2026.11.15",
+        "spacy==3.8.18",
+        "tokenizers==0.23.3",
+        "xxhash==3.8.2",
+    ],
+}
+DOCUMENTS = {"datasketch": 40, "datatrove": 20}
+"""How many documents a round has, where it would take too long with ``MANY``."""
+MANY = 400
+ALONE = {"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class Worker:
+    """A process that measures one subject, round by round."""
+
+    def __init__(self, subject: str, python: Path, count: int) -> None:
+        self.subject, self.count = subject, count
+        paths = {"PYTHONPATH": str(ROOT)} if subject == "ours" else {}
+        self.process = subprocess.Popen(
+            [python, WORKER, subject, str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **ALONE, **paths},
+        )
+
+    def rate(self) -> float:
+        """Documents per second of one round."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.count / float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate(timeout=60)
+
+
+def environment(library: str, *, make: bool) -> Path | None:
+    """The interpreter that has ``library`` as pinned; None if it is missing and cannot be installed."""
+    folder = PEERS / library
+    done, wanted = folder / "installed", "\n".join(PINNED[library])
+    python = folder / "bin/python"
+    if done.is_file() and done.read_text() == wanted:
+        return python
+    if not make:
+        return None
+    say(f"installing {', '.join(PINNED[library])} into {folder.relative_to(ROOT)}")
+    try:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=INSTALLING)
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED[library]]
+        subprocess.run(install, check=True, timeout=INSTALLING)
+    except (subprocess.SubprocessError, OSError) as error:
+        say(f"{library} is missing: {error}")
+        return None
+    done.write_text(wanted)
+    return python
+
+
+def rates(rounds: int, *, quick: bool) -> dict[str, float]:
+    """Documents per second by subject, of its best round; NaN for one that is missing."""
+    pythons: dict[str, Path | None] = {"ours": Path(sys.executable)}
+    pythons |= {library: environment(library, make=not quick) for library in PINNED}
+    found: dict[str, list[float]] = {subject: [] for subject in SUBJECTS}
+    with ExitStack() as stack:
+        workers = []
+        for subject in SUBJECTS:
+            if python := pythons[subject.split()[0]]:
+                count = 4 if quick else DOCUMENTS.get(subject, MANY)
+                workers.append(Worker(subject, python, count))
+                stack.callback(workers[-1].close)
+        for worker in workers:
+            worker.rate()  # imports, tables and caches
+        for _ in range(rounds):
+            for worker in workers:
+                found[worker.subject].append(worker.rate())
+    return {subject: max(measured, default=math.nan) for subject, measured in found.items()}
+
+
+def signatures(*, quick: bool) -> list[Figure]:
+    """From text to signature."""
+    found = rates(1 if quick else 15, quick=quick)
+    unit = "docs/s"
+    rows = [
+        Figure(subject, rate, unit, how="missing: not installed" if math.isnan(rate) else "")
+        for subject, rate in found.items()
+    ]
+    rensa = max(rate for subject, rate in found.items() if subject.startswith("rensa"))
+    for name, peer, least in (("rensa, its best", rensa, 0.9), ("datatrove", found["datatrove"], 30)):
+        if not math.isnan(peer):
+            rows.append(Figure(f"ours / {name}", found["ours"] / peer, "×", at_least=least))
+    return rows
+
+
+def figures(*, quick: bool) -> list[Figure]:
+    """All sections. A further one, as of the whole stage, is a function like ``signatures`` that is added here."""
+    return [*signatures(quick=quick)]
+
+
+def main() -> int:
+    """Measure as the command line says."""
+    options = arguments(
+        f"Signatures of {HASHES} hashes for documents of {WORDS} words, beside other libraries."
+    )
+    return report(lambda: figures(quick=options.quick), as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
