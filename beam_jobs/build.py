@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from beam_jobs import assemble, dedup, export, extract, filtering, images, io, stages
+from beam_jobs import assemble, export, extract, filtering, images, io, stages
+from beam_jobs.dedup import stage as dedup
 from beam_jobs.stages import LAYOUTS, Plan, Session
 from obelics_pipeline import report as reports
 from obelics_pipeline.manifest import code_version

@@ -145,9 +145,13 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
         with io.reaching(source):
             for layout in needed(options.command):
                 stages.read_manifest(source, layout)
+    against = tuple(getattr(options, "against", ()))
+    for run in against:
+        with io.reaching(f"--against {run}"):
+            stages.read_manifest(run, stages.DEDUP)
     runner.check_options(beam)
     io.check_writable(options.output)
-    return Session(config, options.output, source, archives, beam)
+    return Session(config, options.output, source, archives, against, beam)
 
 
 def needed(command: str) -> list[stages.Layout]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from filters.apply import AssembleOptions, FilterOptions, Share
+from filters.dedup.options import DedupOptions
 from filters.profile import TextOptions
 from filters.rules import check_lists
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
@@ -28,16 +29,6 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
     """What one task reads of a WARC file. Part of the result: it decides which document is in which file."""
     max_failed_share: Share = 0.01
     """The job fails if more pages than this share cannot be turned into documents."""
-
-
-class UrlDedup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of documents with the same canonical URL keep the newest."""
-
-
-class DedupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What counts as a duplicate; nothing unless it is named."""
-
-    url: UrlDedup | None = None
 
 
 class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +66,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: TextOptions = TextOptions()
     extract: ExtractSection = ExtractSection()
     filter: FilterOptions = FilterOptions()
-    dedup: DedupSection = DedupSection()
+    dedup: DedupOptions = DedupOptions()
     images: ImagesSection = ImagesSection()
     assemble: AssembleOptions = AssembleOptions()
     export: ExportSection = ExportSection()
@@ -83,8 +74,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def result_of(self, stage: str) -> Any:
         """What the tables of ``stage`` depend on besides its input, for ``section_hash``."""
         section = getattr(self, stage)
-        if stage in ("extract", "dedup"):
+        if stage == "extract":
             return section
+        if stage == "dedup":  # asks the rules on documents once more
+            return [section, self.filter.document, self.text.as_data()]
         if stage == "images":
             return section.result
         timestamps = [self.export.timestamps] if stage == "assemble" else []

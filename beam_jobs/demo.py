@@ -88,7 +88,7 @@ def demo_config(address: str) -> Config:
 
 def _session(output: str, archive: Path, server: SampleServer, workers: int) -> Session:
     archives = inputs.find_archives([str(archive)])
-    return Session(demo_config(server.address), output, output, archives, BeamOptions(workers=workers))
+    return Session(demo_config(server.address), output, output, archives, beam=BeamOptions(workers=workers))
 
 
 def read_rows(output: str) -> Iterator[dict[str, Any]]:

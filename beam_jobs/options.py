@@ -94,6 +94,14 @@ def _stage_options(command: Parser, name: str) -> None:
         "--input", nargs="+", action="extend", required=archives, metavar="PATH", help=meaning
     )
     command.add_argument("--output", required=True, metavar="DIR", help="the folder to build in")
+    if name in ("build", "dedup"):
+        command.add_argument(
+            "--against",
+            action="append",
+            default=[],
+            metavar="RUN",
+            help="an earlier run, whose documents come before those of this one; may be given again",
+        )
     command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
     command.add_argument("--debug", action="store_true", help="show the traceback of a job that fails")
 

@@ -29,16 +29,21 @@ class PartReport(msgspec.Struct, frozen=True):
 
 
 class Workspace(msgspec.Struct, frozen=True):
-    """Where a stage works: below ``root``, in a folder of its own for every fingerprint."""
+    """Where a stage works: below ``root``, in a folder of its own for every fingerprint.
+
+    A ``step`` has parts of its own, before those of the stage.
+    """
 
     root: str
     stage: str
     fingerprint: str
+    step: str = ""
 
     @property
     def folder(self) -> str:
         """The folder of temporary files and reports."""
-        return io.join(self.root, "_work", f"{self.stage}-{self.fingerprint[:16]}")
+        folder = io.join(self.root, "_work", f"{self.stage}-{self.fingerprint[:16]}")
+        return io.join(folder, self.step) if self.step else folder
 
     def report_path(self, number: int) -> str:
         """The path of the report of part ``number``."""

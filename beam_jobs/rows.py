@@ -23,11 +23,17 @@ MAX_WEIGHT: Final = 16_000_000
 
 
 class Writer:
-    """Collects rows and writes them as row groups; the last when the block ends without an error."""
+    """Collects rows and writes them as row groups of ``rows``; the last when the block ends without an error."""
 
-    def __init__(self, file: ParquetFile, to_batch: Callable[[Sequence[Any]], pa.RecordBatch]) -> None:
+    def __init__(
+        self,
+        file: ParquetFile,
+        to_batch: Callable[[Sequence[Any]], pa.RecordBatch],
+        rows: int = MAX_ROWS,
+    ) -> None:
         self._file = file
         self._to_batch = to_batch
+        self._max_rows = rows
         self._rows: list[Any] = []
         self._weight = 0
 
@@ -35,7 +41,7 @@ class Writer:
         """Write ``row``, soon; ``weight`` is its size in about characters or bytes."""
         self._rows.append(row)
         self._weight += weight
-        if len(self._rows) >= MAX_ROWS or self._weight >= MAX_WEIGHT:
+        if len(self._rows) >= self._max_rows or self._weight >= MAX_WEIGHT:
             self.flush()
 
     def flush(self) -> None:

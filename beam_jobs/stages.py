@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -33,7 +33,9 @@ def _parts(*folders: str) -> tuple[str, ...]:
 
 EXTRACT: Final = Layout("extract", "documents", _parts("documents", "failures/extract"))
 FILTER: Final = Layout("filter", "filtered", _parts("filtered", "decisions/filter"))
-DEDUP: Final = Layout("dedup", "deduplicated", _parts("deduplicated", "decisions/dedup"))
+DEDUP: Final = Layout(
+    "dedup", "deduplicated", _parts("deduplicated", "decisions/dedup", "signatures", "superseded")
+)
 IMAGES: Final = Layout("images", "images", _parts("images", "image_results", "image_urls", "fetch_log"))
 ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble"))
 EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "dataset/README.md"))
@@ -44,18 +46,29 @@ class Session(msgspec.Struct, frozen=True):
     """What the caller asked for: where to read, where to write, with what configuration, on which runner.
 
     ``source`` holds the tables of the stages before (the same folder as ``output`` unless told otherwise).
+    ``against`` are folders of earlier runs, whose documents ``dedup`` compares with.
     """
 
     config: Config
     output: str
     source: str
     archives: tuple[InputEntry, ...] = ()
+    against: tuple[str, ...] = ()
     beam: BeamOptions = BeamOptions()
     say: Callable[[str], None] = print
 
 
+Build: TypeAlias = Callable[[Any], None]
+"""Wires a pipeline."""
+
+Run: TypeAlias = Callable[[Build, int], None]
+"""Runs the pipeline that a function wires, to its end, on no more local workers than the number."""
+
+
 class Plan(msgspec.Struct, frozen=True):
     """The work of one stage: ``build`` wires a pipeline that does all ``parts``.
+
+    ``first`` does what has to be done before, in pipelines of its own.
 
     ``seal`` gets the merged tally before the manifest is written: it may refuse it (``RunFailed``), and may
     write files that belong to the stage as a whole, which it returns.
@@ -66,7 +79,8 @@ class Plan(msgspec.Struct, frozen=True):
     config_hash: str
     inputs: tuple[InputEntry, ...]
     parts: int
-    build: Callable[[Any], None]
+    build: Build
+    first: Callable[[Run], None] = lambda run: None
     seal: Callable[[Tally], Iterable[FileEntry]] = lambda tally: ()
 
 
@@ -99,6 +113,7 @@ def run(plan: Plan, session: Session) -> Done:
     started = time.monotonic()
     prepare(plan)
     with watch(plan.space, plan.parts, session.say):
+        plan.first(lambda build, parts: runner.run(build, session.beam, parts))
         runner.run(plan.build, session.beam, plan.parts)
     reports = read_reports(plan.space, plan.parts)
     tally = total(report.tally for report in reports)
@@ -145,11 +160,13 @@ def prepare(plan: Plan) -> None:
     root, space = plan.space.root, plan.space
     io.remove([manifest_path(root, plan.layout)])
     io.remove_tree(io.join(space.folder, "temporary"))
-    if not io.sizes_below(space.folder, "reports/*"):
+    reports = ("reports/*", "*/reports/*")  # of the stage, of its steps
+    if not any(io.sizes_below(space.folder, pattern) for pattern in reports):
         for pattern in plan.layout.patterns:
             io.remove(io.sizes_below(root, pattern))
-        for path in io.sizes_below(root, f"_work/{space.stage}-*/*/*"):
-            io.remove_tree(path.rsplit("/", 2)[0])
+        for reported in reports:
+            for path in io.sizes_below(root, f"_work/{space.stage}-*/{reported}"):
+                io.remove_tree(path.rsplit("/", reported.count("/") + 1)[0])
 
 
 def manifest_path(root: str, layout: Layout) -> str:

@@ -50,7 +50,7 @@ def diff(options: DiffOptions, console: Console | None = None) -> None:
     runner.quiet()  # before Beam is imported, which is when it begins to talk
     from beam_jobs.diff import job, report
 
-    session = Session(Config(), options.output, options.output, (), options.beam)
+    session = Session(Config(), options.output, options.output, beam=options.beam)
     done = stages.run(job.plan(session, a, b), session).manifest
     report.render(a, b, done.tally, console)
     paths = [io.join(options.output, entry.path) for entry in done.under(job.DIFF.home)]

@@ -1,0 +1,1 @@
+"""The stage ``dedup``: one module for each pass, ``stage`` for their order."""

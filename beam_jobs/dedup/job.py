@@ -1,0 +1,88 @@
+"""The work of the stage ``dedup`` as its passes see it: parts of signatures, and the edits of passes before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeAlias
+
+import apache_beam as beam
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_jobs import io
+from beam_jobs.shared_keys import Source
+from filters.dedup.edits import Edits
+from filters.dedup.options import DedupOptions
+from filters.dedup.rank import rank
+
+Run: TypeAlias = Callable[[Callable[[beam.Pipeline], None]], None]
+"""Runs the pipeline that a function wires, to its end."""
+
+
+PASSES: Final = ("url", "same_text", "near_text", "shared_passage", "nodes", "image_set")
+"""The passes, in order. An edit of an earlier one is seen by the later ones."""
+
+
+def passes_of(options: DedupOptions) -> tuple[str, ...]:
+    """The passes that ``options`` ask for, in order."""
+    nodes = options.repeated_paragraph or options.image_frequency or options.repeated_image
+    wanted = {"nodes": nodes}
+    return tuple(name for name in PASSES if (wanted.get(name) or getattr(options, name, None)) is not None)
+
+
+class Job(msgspec.Struct, frozen=True):
+    """All parts, in order of their numbers; ``folder`` is where passes leave their edits."""
+
+    folder: str
+    options: DedupOptions
+    sources: tuple[Source, ...]
+
+    def done(self, name: str) -> tuple[str, ...]:
+        """The passes that come before the pass ``name`` and drop documents, or all the nodes that it looks at."""
+        return tuple(
+            earlier for earlier in passes_of(self.options) if PASSES.index(earlier) < PASSES.index(name)
+        )
+
+    def path(self, name: str, number: int) -> str:
+        """Where a pass leaves what it found out about a part."""
+        return io.join(self.folder, "passes", name, f"part-{number:05d}.msgpack")
+
+    def finished(self, name: str) -> bool:
+        """Whether the pass ``name`` has left its edits for every part."""
+        return len(io.sizes_below(self.folder, f"passes/{name}/part-*.msgpack")) == len(self.sources)
+
+    def write(self, name: str, number: int, edits: Edits) -> None:
+        """Leave the edits of the pass ``name``; again the same if it is done again."""
+        io.write_atomically(self.path(name, number), msgspec.msgpack.encode(edits))
+
+    def edits(self, number: int, names: Iterable[str]) -> list[Edits]:
+        """What the passes ``names`` found out about a part."""
+        paths = [self.path(name, number) for name in names]
+        return [msgspec.msgpack.decode(io.read_bytes(path), type=Edits) for path in paths]
+
+    def copies(self, number: int) -> dict[int, int]:
+        """How many documents with the same text those of a part stand for, by row; left out if it is one."""
+        (found,) = self.edits(number, ["same_text"] if self.options.same_text else []) or [Edits()]
+        return found.copies
+
+    def gone(self, number: int, names: Iterable[str]) -> set[int]:
+        """The rows of a part that the passes ``names`` drop."""
+        return set().union(*(found.gone for found in self.edits(number, names)))
+
+
+def columns(path: str, names: Sequence[str]) -> pa.Table:
+    """Columns of a part of signatures, all rows."""
+    with io.open_read(path) as stream:
+        return pq.read_table(pa.PythonFile(stream, mode="r"), columns=list(names)).combine_chunks()
+
+
+def lists(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table, as Python values of some of its columns."""
+    return zip(*(table.column(name).to_pylist() for name in names), strict=True)
+
+
+def ranks(source: Source, table: pa.Table) -> list[bytes]:
+    """The ranks of the documents of a part; ``table`` has the columns ``id`` and ``order``."""
+    rows = enumerate(lists(table, "id", "order"))
+    return [rank(source.earlier, order, id, source.number, row) for row, (id, order) in rows]

@@ -1,0 +1,158 @@
+"""The stage ``dedup``: documents become signatures, passes over these become edits, and all edits are applied once.
+
+Each pass is a small pipeline over ``signatures/`` (those of earlier runs, too) that leaves a list of edits for each
+part; later passes see what earlier ones drop. What is done stays done if the stage is stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+
+import apache_beam as beam
+import msgspec
+
+from beam_jobs import io, stages
+from beam_jobs.config import Config
+from beam_jobs.dedup.apply import apply_part, supersede_part
+from beam_jobs.dedup.clusters import find_clusters
+from beam_jobs.dedup.image_sets import find_same_sets
+from beam_jobs.dedup.job import Job, Run, passes_of
+from beam_jobs.dedup.passages import find_passages
+from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
+from beam_jobs.dedup.sign import check_comparable, sign_part
+from beam_jobs.parts import Workspace, read_reports
+from beam_jobs.shared_keys import Answer, SharedKeys, Source
+from beam_jobs.stages import DEDUP, FILTER, Plan, Session
+from beam_jobs.transforms import DoPart
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.errors import InputError
+from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
+
+KEY_PASSES: Final[dict[str, KeyPass]] = {
+    "url": URL,
+    "same_text": SAME_TEXT,
+    "nodes": NODES,
+    "image_set": IMAGE_SET,
+}
+LIGHT: Final = 500_000_000
+"""Bytes of signatures up to which passes run in the driver's process: workers cost about 5 s a pipeline to start."""
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """A run to compare with: its folder, and what its stage ``dedup`` wrote."""
+
+    root: str
+    manifest: Manifest
+
+    def paths(self, folder: str) -> list[str]:
+        """Its files below ``folder``."""
+        return [io.join(self.root, entry.path) for entry in self.manifest.under(folder)]
+
+
+def plan(session: Session) -> Plan:
+    """Sign all parts of ``filtered/``, find the duplicates, then copy each part without its own."""
+    found = stages.read_manifest(session.source, FILTER)
+    paths = [io.join(session.source, entry.path) for entry in found.under("filtered")]
+    earlier = tuple(_earlier(session))
+    inputs = [stages.input_of(found, FILTER), *map(_input, earlier)]
+    parts = len(paths) + sum(len(run.paths("signatures")) for run in earlier)
+    made = stages.plan(session, DEDUP, session.config.result_of("dedup"), inputs, parts)
+    work = _Work(session.config, made.space, tuple(paths), earlier)
+    return msgspec.structs.replace(made, first=work.find, build=work.apply, seal=work.seal)
+
+
+def _earlier(session: Session) -> Iterable[Earlier]:
+    runs = [Earlier(root, stages.read_manifest(root, DEDUP)) for root in session.against]
+    known = {run.manifest.digest for run in runs}
+    for run in runs:
+        for entry in run.manifest.inputs[1:]:
+            if entry.digest not in known:
+                raise InputError(
+                    f"--against {run.root}: was itself compared with {entry.path}; name that, too (as it was then)"
+                )
+        for path in run.paths("signatures")[:1]:
+            check_comparable(path, session.config.dedup)
+    return runs
+
+
+def _input(run: Earlier) -> InputEntry:
+    return msgspec.structs.replace(stages.input_of(run.manifest, DEDUP), path=run.root)
+
+
+class _Work(msgspec.Struct, frozen=True):
+    """The parts of ``filtered/`` at ``paths``, and the runs before."""
+
+    config: Config
+    space: Workspace
+    paths: tuple[str, ...]
+    earlier: tuple[Earlier, ...]
+
+    @property
+    def signing(self) -> Workspace:
+        """Where the first step works."""
+        return msgspec.structs.replace(self.space, step="sign")
+
+    @property
+    def job(self) -> Job:
+        """What the passes see."""
+        own = [io.join(self.space.root, f"signatures/part-{n:05d}.parquet") for n in range(len(self.paths))]
+        theirs = [path for run in self.earlier for path in run.paths("signatures")]
+        sources = (Source(n, path, n >= len(own)) for n, path in enumerate((*own, *theirs)))
+        return Job(self.space.folder, self.config.dedup, tuple(sources))
+
+    def find(self, run: stages.Run) -> None:
+        """Sign, then do all passes that are not done yet."""
+        if self.paths:
+            run(self.sign, len(self.paths))
+        job = self.job
+        sizes = (io.size(source.path) or 0 for source in job.sources)
+        workers = 1 if sum(sizes) < LIGHT else len(job.sources)
+        for name in passes_of(job.options):
+            if not job.finished(name):
+                _do(name, job, lambda build: run(build, workers))
+
+    def sign(self, pipeline: beam.Pipeline) -> None:
+        """Wire the step that signs all documents."""
+        work = partial(sign_part, options=self.config.dedup)
+        tasks = pipeline | "Parts" >> beam.Create(list(enumerate(self.paths)))
+        _ = tasks | "SignDocuments" >> beam.ParDo(DoPart(self.signing, work))
+
+    def apply(self, pipeline: beam.Pipeline) -> None:
+        """Wire the job that applies all edits."""
+        config = self.config
+        work = partial(apply_part, job=self.job, rules=config.filter.document, text=config.text)
+        tasks = pipeline | "Parts" >> beam.Create(list(enumerate(self.paths)))
+        _ = tasks | "ApplyEdits" >> beam.ParDo(DoPart(self.space, work))
+        before = [path for run in self.earlier for path in run.paths("decisions/dedup")]
+        earlier = pipeline | "EarlierParts" >> beam.Create(list(enumerate(before, len(self.paths))))
+        _ = earlier | "Supersede" >> beam.ParDo(DoPart(self.space, partial(supersede_part, job=self.job)))
+
+    def seal(self, tally: Tally) -> list[FileEntry]:
+        """The signatures are files of the stage, too."""
+        return [entry for report in read_reports(self.signing, len(self.paths)) for entry in report.files]
+
+
+def _do(name: str, job: Job, run: Run) -> None:
+    if name == "near_text":
+        find_clusters(job, run)
+    elif name == "shared_passage":
+        find_passages(job, run)
+    elif name == "image_set" and job.options.image_set and job.options.image_set.similarity:
+        run(partial(find_same_sets, job))
+    else:
+        run(partial(_by_keys, job, name))
+
+
+def _by_keys(job: Job, name: str, pipeline: beam.Pipeline) -> None:
+    chosen = KEY_PASSES[name]
+    _ = (
+        pipeline
+        | SharedKeys(job.sources, partial(chosen.held, job), chosen.least(job))
+        | "Decide" >> beam.MapTuple(partial(_write, job, name))
+    )
+
+
+def _write(job: Job, name: str, number: int, path: str, answers: list[tuple[bytes, Answer]]) -> None:
+    job.write(name, number, KEY_PASSES[name].decide(job, job.sources[number], dict(answers)))
