@@ -30,3 +30,17 @@ def test_extract_measures_every_requirement(test_data: Path) -> None:
     assert figures["largest process, 2"]["value"] > 20
     assert figures["floor"]["value"] > 0
     assert run.returncode == int(any(figure["passed"] is False for figure in figures.values()))
+
+
+def test_dedup_measures_what_is_installed() -> None:
+    command = [sys.executable, BENCHMARKS / "dedup.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode in {0, 1}, run.stderr
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert figures["ours"]["value"] > 0
+    missing = {name for name, figure in figures.items() if figure["how"].startswith("missing")}
+    assert all(figures[name]["value"] is None for name in missing)
+    bars = {"rensa RMinHash": ("ours / rensa, its best", "≥ 0.9"), "datatrove": ("ours / datatrove", "≥ 30")}
+    required = {name: figure["required"] for name, figure in figures.items() if figure["required"]}
+    assert required == dict(bar for name, bar in bars.items() if name not in missing)

@@ -31,10 +31,13 @@ KEY_BYTES: Final = 16
 """Bytes of a ``text_key``: texts that differ share one with a chance of 2^-128."""
 
 _BASE: Final = 0xD1342543DE82EF95
-"""Base of the polynomial that hashes the characters of a word, modulo 2^64: odd, so that it has an inverse."""
+"""Base of the polynomial that hashes the characters of a word, modulo 2^64 (a multiplier of Steele, Vigna 2021).
+
+It is odd, so that it has an inverse.
+"""
 
 _PIECE: Final = 1 << 15
-"""Characters that are hashed at once: 8 bytes of each fit a second-level cache together with their powers."""
+"""Words that begin within so many characters are hashed at once: 8 bytes of each, and of its power, fit a cache."""
 
 _UNSEEN: Final = np.int32(2**31 - 1)
 """What the table of characters has for those to skip; above all code points."""
@@ -42,8 +45,8 @@ _UNSEEN: Final = np.int32(2**31 - 1)
 _MAPPED: Final = 0x20000
 """Below it characters are what Unicode says; above it are Han (planes 2 and 3) and none that are part of words."""
 
-_SELECTORS: Final = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-"""Variation selectors: marks by category, but what they change is the shape of a character only."""
+_SELECTORS: Final = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0000, 0xE1000))
+"""Variation selectors, which are marks by category, but only say how a character looks; tags, of some flags."""
 
 _ZERO_WIDTH_SPACE: Final = 0x200B  # unseen, but it parts words
 

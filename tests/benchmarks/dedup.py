@@ -52,7 +52,6 @@ class Worker:
             [python, WORKER, subject, str(count)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **ALONE, **paths},
         )
@@ -63,7 +62,10 @@ class Worker:
         assert self.process.stdout is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        return self.count / float(self.process.stdout.readline())
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.subject} ended, see above; to install it anew, remove {PEERS}")
+        return self.count / float(answer)
 
     def close(self) -> None:
         """End the process."""

@@ -25,7 +25,7 @@ def documents(count: int, seed: int = 1) -> list[str]:
     chance = random.Random(seed)
     letters = "eeeettaaooiinnsshhrrddlucmfwgypbvkxjqz"
     words = [
-        "".join(chance.choices(letters, k=chance.randint(2, 5 + rank // 4000))) for rank in range(30_000)
+        "".join(chance.choices(letters, k=chance.randint(2, 6 + rank // 3000))) for rank in range(30_000)
     ]
     weights = [1 / rank for rank in range(1, len(words) + 1)]
     made = []
