@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode, Node, TextNode
+from obelics_pipeline.tables import CLUSTER
 
 OK: Final = "ok"
 
@@ -62,7 +63,7 @@ SCHEMA: Final = pa.schema(
         *((name, pa.int32()) for name in ("num_texts", "num_images", "num_image_slots")),
         *((name, pa.int32()) for name in ("num_words", "num_chars", "num_tokens_est")),
         ("quality", pa.struct([(name, pa.float32()) for name in QUALITY])),
-        ("dedup", pa.struct([("cluster", pa.string()), ("size", pa.int32()), ("method", pa.string())])),
+        ("dedup", CLUSTER),
         (
             "optout",
             pa.struct([("checked_at", pa.timestamp("ms")), ("source", pa.string()), ("result", pa.string())]),
@@ -189,7 +190,7 @@ def _slots(assembled: Assembled) -> Iterator[tuple[list[Any], Slot | None]]:
 
 
 def _head(document: Document) -> dict[str, Any]:
-    source = document.source
+    source, cluster = document.source, document.cluster
     return {
         "id": document.id,
         "url": document.url,
@@ -204,6 +205,7 @@ def _head(document: Document) -> dict[str, Any]:
         "warc_offset": source.warc_offset,
         "warc_length": source.warc_length,
         "timestamp": source.timestamp,
+        "dedup": cluster and {"cluster": cluster.id, "size": cluster.size, "method": cluster.method},
         "consent": list(document.consent),
     }
 

@@ -55,8 +55,20 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     """When the page was captured: milliseconds since 1970, UTC."""
 
 
+class Cluster(msgspec.Struct, frozen=True, array_like=True):
+    """Documents that were found to be alike, and how; the document that has it stands for all ``size`` of them."""
+
+    id: str
+    size: int
+    method: str
+
+
 class Document(msgspec.Struct, frozen=True, array_like=True):
-    """A page as interleaved text and images. ``measures`` are what document rules measured, by name."""
+    """A page as interleaved text and images.
+
+    ``measures`` are what document rules measured, by name. ``canonical`` is the other address of its site by
+    which the page asks to be known (``canonical_link``). ``cluster`` are the documents that this one stands for.
+    """
 
     id: str
     url: str
@@ -69,6 +81,8 @@ class Document(msgspec.Struct, frozen=True, array_like=True):
     language_score: float | None = None
     consent: tuple[str, ...] = ()
     measures: dict[str, float] = {}
+    canonical: str | None = None
+    cluster: Cluster | None = None
 
     @property
     def images(self) -> tuple[ImageNode, ...]:

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from obelics_pipeline.document import Document, ImageNode, Node, Source, TextNode
+from obelics_pipeline.document import Cluster, Document, ImageNode, Node, Source, TextNode
 
 IMAGE: Final = pa.struct(
     [
@@ -48,6 +48,7 @@ SCALARS: Final = (
     ("language", pa.string()),
     ("language_score", pa.float32()),
 )
+CLUSTER: Final = pa.struct([("cluster", pa.string()), ("size", pa.int32()), ("method", pa.string())])
 DECISIONS: Final = pa.schema(
     [
         ("id", pa.string()),
@@ -84,6 +85,7 @@ def documents_schema(measures: Sequence[str]) -> pa.Schema:
     """
     fields: list[tuple[str, pa.DataType]] = [*SCALARS, *SOURCE]
     fields += [("consent", pa.list_(pa.string())), ("nodes", pa.list_(NODE))]
+    fields += [("canonical", pa.string()), ("dedup", CLUSTER)]
     if measures:
         fields.append(("measures", pa.struct([(name, pa.float64()) for name in measures])))
     return pa.schema(fields)
@@ -130,6 +132,8 @@ def documents_to_batch(documents: Sequence[Document], schema: pa.Schema) -> pa.R
         columns.append(strings(values) if kind == pa.string() else pa.array(values, kind))
     columns.append(_lists([document.consent for document in documents]))
     columns.append(_nodes_to_array([document.nodes for document in documents]))
+    columns.append(strings([document.canonical for document in documents]))
+    columns.append(_clusters_to_array([document.cluster for document in documents]))
     if "measures" in schema.names:
         columns.append(_measures_to_array([document.measures for document in documents], schema))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -180,6 +184,17 @@ def _images_to_array(images: Sequence[ImageNode]) -> pa.Array:
     return pa.StructArray.from_arrays(columns, fields=list(IMAGE))
 
 
+def _clusters_to_array(clusters: Sequence[Cluster | None]) -> pa.Array:
+    known = [cluster for cluster in clusters if cluster is not None]
+    columns = [
+        strings([cluster.id for cluster in known]),
+        pa.array([cluster.size for cluster in known], pa.int32()),
+        strings([cluster.method for cluster in known]),
+    ]
+    values = pa.StructArray.from_arrays(columns, fields=list(CLUSTER))
+    return _spread(values, [cluster is None for cluster in clusters])
+
+
 def _measures_to_array(measures: Sequence[dict[str, float]], schema: pa.Schema) -> pa.Array:
     fields = list(schema.field("measures").type)
     if unknown := set().union(*measures) - {field.name for field in fields}:
@@ -189,7 +204,10 @@ def _measures_to_array(measures: Sequence[dict[str, float]], schema: pa.Schema) 
 
 
 def documents_of(table: pa.RecordBatch | pa.Table) -> list[Document]:
-    """The documents of a batch (columns beyond those of ``documents_schema`` are ignored)."""
+    """The documents of a batch (columns beyond those of ``documents_schema`` are ignored).
+
+    A table may lack ``canonical``, ``dedup`` and ``measures``: its documents do, too.
+    """
     sources = _columns(table, [name for name, _ in SOURCE if name != "timestamp"])
     times = table.column("timestamp").cast(pa.int64()).to_pylist()
     fields = zip(
@@ -198,11 +216,13 @@ def documents_of(table: pa.RecordBatch | pa.Table) -> list[Document]:
         (Source(*values) for values in zip(*sources, times, strict=True)),
         table.column("consent").to_pylist(),
         _measures_of(table),
+        _optional(table, "canonical"),
+        (row and Cluster(*row.values()) for row in _optional(table, "dedup")),
         strict=True,
     )
     return [
-        Document(id, url, host, domain, nodes, source, title, language, score, tuple(consent), measures)
-        for id, url, host, domain, title, language, score, nodes, source, consent, measures in fields
+        Document(id, url, host, domain, nodes, source, title, language, score, tuple(consent), *rest)
+        for id, url, host, domain, title, language, score, nodes, source, consent, *rest in fields
     ]
 
 
@@ -210,11 +230,13 @@ def _columns(table: pa.RecordBatch | pa.Table, names: Sequence[str]) -> list[lis
     return [table.column(name).to_pylist() for name in names]
 
 
+def _optional(table: pa.RecordBatch | pa.Table, name: str) -> list[Any]:
+    return table.column(name).to_pylist() if name in table.schema.names else [None] * table.num_rows
+
+
 def _measures_of(table: pa.RecordBatch | pa.Table) -> list[dict[str, float]]:
-    if "measures" not in table.schema.names:
-        return [{} for _ in range(table.num_rows)]
-    rows = table.column("measures").to_pylist()
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    rows = _optional(table, "measures")
+    return [{name: value for name, value in (row or {}).items() if value is not None} for row in rows]
 
 
 def _nodes_of(column: pa.Array | pa.ChunkedArray) -> list[tuple[Node, ...]]:

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from obelics_pipeline import dataset
 from obelics_pipeline.assembled import Assembled, Slot, assembled_of, assembled_schema, assembled_to_batch
-from obelics_pipeline.document import Document, ImageNode, Source, TextNode
+from obelics_pipeline.document import Cluster, Document, ImageNode, Source, TextNode
 from obelics_pipeline.parquet import ParquetFile
 
 SHOWN = Slot("ok", 200, "jpeg", 640, 480, 9, "ab" * 32, 3, 17)
@@ -30,6 +31,8 @@ def assembled(*nodes: tuple[Any, Slot | None]) -> Assembled:
         title="Title",
         consent=("meta-robots:noai",),
         measures={"word_count": 4.0, "stopwords": 0.5},
+        canonical="https://a.example/story",
+        cluster=Cluster("0f" * 16, 3, "near_text"),
     )
     return Assembled(document, tuple(slot for _, slot in nodes))
 
@@ -64,6 +67,15 @@ def test_measures_of_the_text_travel_with_it() -> None:
     assert row()["quality"] == {**dict.fromkeys(dataset.QUALITY), "stopwords": 0.5}
 
 
+def test_what_a_document_stands_for_travels_with_it() -> None:
+    alone = Assembled(replace(PAGE.document, cluster=None), PAGE.slots)
+    table = dataset.table_of_rows([row(), row(alone)])
+    assert table.column("dedup").to_pylist() == [
+        {"cluster": "0f" * 16, "size": 3, "method": "near_text"},
+        None,
+    ]
+
+
 def test_a_document_of_nothing_is_an_empty_row() -> None:
     made = row(assembled())
     assert (made["texts"], made["images"], made["num_words"]) == ([], [], 0)
@@ -72,7 +84,8 @@ def test_a_document_of_nothing_is_an_empty_row() -> None:
 
 def test_assembled_documents_survive_their_table() -> None:
     schema = assembled_schema(["stopwords", "word_count"])
-    pages = [PAGE, assembled(), assembled((ImageNode("https://a.example/1"), GONE))]
+    bare = Assembled(Document("1", "https://a.example/", "a.example", "a.example", ()), ())
+    pages = [PAGE, bare, assembled(), assembled((ImageNode("https://a.example/1"), GONE))]
     batch = assembled_to_batch(pages, schema)
     assert list(assembled_of(pa.Table.from_batches([batch]))) == pages
 

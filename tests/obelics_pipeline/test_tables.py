@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obelics_pipeline.document import TEXT_KINDS, Document, ImageNode, Source, TextNode
+from obelics_pipeline.document import TEXT_KINDS, Cluster, Document, ImageNode, Source, TextNode
 from obelics_pipeline.parquet import ParquetFile
 from obelics_pipeline.tables import (
     FAILURES,
@@ -48,6 +49,7 @@ sources = st.builds(
     int32,
     st.none() | st.integers(0, 2**42),
 )
+clusters = st.builds(Cluster, text, st.integers(0, 2**31 - 1), text)
 documents = st.builds(
     Document,
     id=text,
@@ -61,6 +63,8 @@ documents = st.builds(
     language_score=st.none() | st.floats(0, 1, width=32),
     consent=st.lists(text, max_size=2).map(tuple),
     measures=st.dictionaries(st.sampled_from(MEASURES), st.floats(allow_nan=False)),
+    canonical=optional,
+    cluster=st.none() | clusters,
 )
 
 
@@ -116,6 +120,20 @@ def test_a_measure_without_a_column_is_an_error() -> None:
 def test_a_schema_without_measures_leaves_them_out() -> None:
     schema = documents_schema(())
     assert documents_of(documents_to_batch([document()], schema)) == [document()]
+
+
+def test_a_table_may_lack_what_came_later() -> None:
+    rich = document(canonical="https://a.example/1", cluster=Cluster("1", 2, "near_text"))
+    table = pa.Table.from_batches([documents_to_batch([rich], SCHEMA)])
+    assert documents_of(table) == [rich]
+    assert documents_of(table.drop_columns(["canonical", "dedup", "measures"])) == [document()]
+
+
+def test_the_columns_of_canonical_links_and_clusters() -> None:
+    rich = document(canonical="https://a.example/1", cluster=Cluster("1", 2, "near_text"))
+    batch = documents_to_batch([document(), rich], SCHEMA)
+    assert batch.column("canonical").to_pylist() == [None, "https://a.example/1"]
+    assert batch.column("dedup").to_pylist() == [None, {"cluster": "1", "size": 2, "method": "near_text"}]
 
 
 def test_every_field_is_nullable() -> None:
