@@ -9,6 +9,8 @@ from typing import Final
 import ada_url
 from publicsuffixlist import PublicSuffixList
 
+from obelics_pipeline.document import Document
+
 MAX_URL_LENGTH: Final = 8192
 """Longer URLs are not followed. RFC 9110 §4.1 asks for 8,000 octets; hardly a server accepts more."""
 
@@ -102,6 +104,11 @@ def canonical(url: str) -> str:
         host = host[4:]
     port = "" if parts["port"] in ("", "80", "443") else f":{parts['port']}"
     return f"https://{host}{port}{_normalised(parts['pathname'])}{_query(parts['search'])}"
+
+
+def page_key(document: Document) -> str:
+    """The key under which captures of one page meet: that of its canonical link, or else of its own address."""
+    return canonical(document.canonical or document.url)
 
 
 def _query(search: str) -> str:

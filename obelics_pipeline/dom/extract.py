@@ -11,6 +11,7 @@ import msgspec
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 from obelics_pipeline import consent
+from obelics_pipeline.canonical_link import canonical_link
 from obelics_pipeline.charset import to_utf8
 from obelics_pipeline.document import Document
 from obelics_pipeline.dom.bounds import affordable
@@ -24,6 +25,8 @@ from obelics_pipeline.page import Page
 from obelics_pipeline.url import host_of, registrable_domain, resolve
 
 MAX_TITLE: Final = 1000
+
+_CANONICAL: Final = 'head > link[rel~="canonical" i]'
 
 
 class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +67,7 @@ class Head(msgspec.Struct):
     title: str | None = None
     base: str | None = None
     meta: list[tuple[str, str]] = []
+    canonical: list[str] = []
 
 
 @contextmanager
@@ -104,8 +108,8 @@ def _extract(page: Page, options: ExtractOptions) -> Extraction:
     except (SelectolaxError, ValueError, RuntimeError, MemoryError) as error:
         raise PageFailed("not_parsed", f"{type(error).__name__}: {error}") from error
     head = read_head(parser)
-    base = resolve(head.base, page.url) if head.base else None
-    finder = ImageFinder(base or page.url)
+    base = (resolve(head.base, page.url) if head.base else None) or page.url
+    finder = ImageFinder(base)
     root = parser.root
     if root is None:
         raise PageFailed("not_parsed", "the parser made no tree of the page")
@@ -121,15 +125,18 @@ def _extract(page: Page, options: ExtractOptions) -> Extraction:
         source=page.source,
         title=head.title,
         consent=consent.signals(page.headers, head.meta),
+        canonical=canonical_link(page.url, base, head.canonical, page.headers),
     )
     return Extraction(document, (*notes, *tree.notes), charset, tree, kept, finder)
 
 
 def read_head(parser: LexborHTMLParser) -> Head:
-    """Title, base and named ``meta`` elements of a page."""
+    """Title, base, named ``meta`` elements and canonical links of a page."""
     head = Head()
     if parser.head is None:
         return head
+    links = parser.head.css(_CANONICAL)
+    head.canonical = [href for link in links if (href := link.attributes.get("href"))]
     for element in parser.head.iter():
         tag = element.tag
         if tag == "meta":

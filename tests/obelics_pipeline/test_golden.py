@@ -43,6 +43,8 @@ def shown(node: Node) -> dict[str, Any]:
 def written(document: Document) -> str:
     """A document as the files hold it: one node a line, for diffs that are read."""
     head = {"title": document.title, "consent": document.consent}
+    if document.canonical:
+        head["canonical"] = document.canonical
     lines = [f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in head.items()]
     nodes = ",\n".join(f"  {json.dumps(shown(node), ensure_ascii=False)}" for node in document.nodes)
     return '{{{},\n"nodes": [\n{}\n]}}\n'.format(",\n".join(lines), nodes)

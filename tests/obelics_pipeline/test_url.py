@@ -6,8 +6,10 @@ import ada_url
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from obelics_pipeline.url import MAX_URL_LENGTH, canonical, host_of, registrable_domain, resolve
+from obelics_pipeline.document import Document
+from obelics_pipeline.url import MAX_URL_LENGTH, canonical, host_of, page_key, registrable_domain, resolve
 
 BASE = "https://example.org/a/b.html?q#f"
 
@@ -170,6 +172,15 @@ def test_hosts_never_raise(text: str) -> None:
 )
 def test_canonical(url: str, key: str) -> None:
     assert canonical(url) == key
+
+
+def test_captures_of_a_page_meet_by_its_canonical_link() -> None:
+    url = "https://a.example/story"
+    plain = Document("1", url, "a.example", "a.example", ())
+    printed = replace(plain, url=f"{url}?print=1")
+    linked = replace(printed, canonical="http://www.a.example/story")
+    assert page_key(plain) == page_key(linked) == canonical(url)
+    assert page_key(printed) == canonical(printed.url) != canonical(url)
 
 
 @given(URL_PIECES | URL_PIECES.map("http://www.e.org/".__add__) | st.text())
