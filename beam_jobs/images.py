@@ -146,6 +146,7 @@ def _row(result: FetchResult, part: int, stored: dict[str, int]) -> ImageResult:
         height=result.height,
         num_bytes=result.num_bytes,
         sha256=result.sha256,
+        phash=result.phash,
         part=part if ok else None,
         offset=stored[result.sha256] if ok and result.sha256 else None,
     )

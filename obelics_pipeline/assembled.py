@@ -29,6 +29,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     height: int | None = None
     num_bytes: int | None = None
     sha256: str | None = None
+    phash: str | None = None
     part: int | None = None
     offset: int | None = None
     detail: str | None = None

@@ -234,6 +234,7 @@ def _info(node: ImageNode, slot: Slot) -> dict[str, Any]:
         "num_bytes": slot.num_bytes,
         "format": slot.format,
         "sha256": slot.sha256,
+        "phash": slot.phash,
         "status": slot.status,
         "status_detail": slot.detail,
         "http_status": slot.http_status,

@@ -134,9 +134,7 @@ def _checked(result: FetchResult, body: bytes, max_pixels: int) -> FetchResult:
     facts = inspect(body, max_pixels)
     if isinstance(facts, FetchStatus):
         return msgspec.structs.replace(result, status=facts)
-    return msgspec.structs.replace(
-        result, body=body, format=facts.format, width=facts.width, height=facts.height
-    )
+    return msgspec.structs.replace(result, body=body, **msgspec.structs.asdict(facts))
 
 
 def _unpacked(answer: Answer, max_bytes: int) -> bytes:

@@ -118,8 +118,9 @@ class FetchResult(msgspec.Struct, frozen=True):
 
     ``body`` is there only when ``status`` is ``ok``; ``sha256`` (64 hexadecimal digits) and ``num_bytes``
     tell of every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation
-    applied, as a reader sees the image. ``url`` is the one asked for, ``final_url`` that of the last request,
-    if there was one. ``fetched_at`` is in milliseconds since 1970, UTC. ``detail`` is a few words for people.
+    applied, as a reader sees the image; ``phash`` is its perceptual hash. ``url`` is the one asked for,
+    ``final_url`` that of the last request, if there was one. ``fetched_at`` is in milliseconds since 1970,
+    UTC. ``detail`` is a few words for people.
     """
 
     url: str
@@ -132,6 +133,7 @@ class FetchResult(msgspec.Struct, frozen=True):
     format: str | None = None
     width: int | None = None
     height: int | None = None
+    phash: str | None = None
     content_type: str | None = None
     fetched_at: int = 0
     detail: str = ""

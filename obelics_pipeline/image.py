@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
 from obelics_pipeline.fetch_types import FetchStatus
+from obelics_pipeline.phash import FINE, phash
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 """Pillow's names of the formats that browsers show in ``<img>`` and that it decodes by itself.
@@ -22,11 +23,15 @@ _TURNED: Final = frozenset({5, 6, 7, 8})
 
 
 class ImageFacts(msgspec.Struct, frozen=True):
-    """A decodable image: ``format`` in lower case, width and height in pixels as a reader sees it upright."""
+    """A decodable image: ``format`` in lower case, width and height in pixels as a reader sees it upright.
+
+    ``phash`` is its perceptual hash, None if there is little to be seen.
+    """
 
     format: str
     width: int
     height: int
+    phash: str | None = None
 
 
 def inspect(body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
@@ -58,13 +63,13 @@ def begins_like_an_image(body: bytes) -> bool:
 
 def _decoded(image: Image.Image) -> ImageFacts:
     width, height = image.size
-    # JPEG decodes to an eighth of its size four times as fast, and still reads its data to the end.
-    image.draft(None, (1, 1))
+    # JPEG decodes to a fraction of its size, in grey, more than twice as fast, and still reads its data to
+    # the end.
+    image.draft("L", (FINE, FINE))
     image.load()
+    name = "jpeg" if image.format == "MPO" else (image.format or "").lower()
     orientation = image.getexif().get(Base.Orientation)
-    if orientation is not None:
-        ImageOps.exif_transpose(image)
+    upright = image if orientation is None else ImageOps.exif_transpose(image)
     if orientation in _TURNED:
         width, height = height, width
-    name = "jpeg" if image.format == "MPO" else (image.format or "").lower()
-    return ImageFacts(name, width, height)
+    return ImageFacts(name, width, height, phash(upright))

@@ -38,12 +38,13 @@ IMAGE_RESULTS: Final = pa.schema(
         ("height", pa.int32()),
         ("num_bytes", pa.int32()),
         ("sha256", pa.string()),
+        ("phash", pa.string()),
         ("part", pa.int32()),
         ("offset", pa.int64()),
     ]
 )
 """One row for every unique URL, with its one final status. ``part`` and ``offset`` say where in ``images/``
-the bytes are; equal bytes are there once in a part."""
+the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``)."""
 
 FETCH_LOG: Final = pa.schema(
     [("url", pa.string()), ("fetched_at", pa.timestamp("ms")), ("detail", pa.string())]
@@ -67,6 +68,7 @@ class ImageResult(msgspec.Struct, frozen=True):
     height: int | None = None
     num_bytes: int | None = None
     sha256: str | None = None
+    phash: str | None = None
     part: int | None = None
     offset: int | None = None
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
 from beam_jobs.demo import BLOCKS, EXCERPT, PORT, choose, demo, demo_config, read_rows, show
 from obelics_pipeline.errors import InputError
+from obelics_pipeline.image import ImageFacts, inspect
 from obelics_pipeline.report import Report, decode, render
 from obelics_pipeline.sample.server import SampleServer
 
@@ -86,6 +88,21 @@ def test_the_readme_shows_this_funnel(built: tuple[Path, str]) -> None:
 
 def without_seconds(funnel: str) -> list[str]:
     return [re.sub(r"\s*\d+\.\d$", "", line.rstrip()) for line in funnel.splitlines()]
+
+
+def test_every_picture_of_the_dataset_carries_the_hash_of_its_looks(built: tuple[Path, str]) -> None:
+    table = pq.read_table(built[0] / "dataset" / "data", columns=["images", "image_info"])
+    pictures = [
+        (image["bytes"], info["phash"])
+        for row in table.to_pylist()
+        for image, info in zip(row["images"], row["image_info"], strict=True)
+        if image is not None
+    ]
+    assert len(pictures) == 90
+    for body, hashed in pictures:
+        facts = inspect(body, 64_000_000)
+        assert isinstance(facts, ImageFacts)
+        assert facts.phash == hashed is not None
 
 
 def test_a_second_run_finds_everything_done(

@@ -16,7 +16,7 @@ from obelics_pipeline.assembled import Assembled, Slot, assembled_of, assembled_
 from obelics_pipeline.document import Cluster, Document, ImageNode, Source, TextNode
 from obelics_pipeline.parquet import ParquetFile
 
-SHOWN = Slot("ok", 200, "jpeg", 640, 480, 9, "ab" * 32, 3, 17)
+SHOWN = Slot("ok", 200, "jpeg", 640, 480, 9, "ab" * 32, "c3" * 8, 3, 17)
 GONE = Slot("http_4xx", 404)
 
 
@@ -59,6 +59,7 @@ def test_texts_and_images_take_turns() -> None:
     assert made["images"] == [None, {"bytes": b"image of 17", "path": f"{'ab' * 32}.jpg"}, None, None]
     assert [info and info["status"] for info in made["image_info"]] == [None, "ok", "http_4xx", None]
     assert made["image_info"][1]["filename"] == "x.jpg"
+    assert [info and info["phash"] for info in made["image_info"]] == [None, "c3" * 8, None, None]
     counts = ("num_texts", "num_images", "num_image_slots", "num_words", "num_chars", "num_tokens_est")
     assert [made[name] for name in counts] == [2, 1, 2, 4, 18, 5]
 
