@@ -34,16 +34,18 @@ def canonical_link(
     written = dict.fromkeys(
         [*((href, base) for href in hrefs), *((href, url) for href in _of_headers(headers))]
     )
-    if not written or len(written) > MAX_SPELLINGS:
+    if len(written) > MAX_SPELLINGS:
         return None
     links = [link for reference in written if (link := resolve(*reference)) is not None]
+    if all(link == url for link in links):  # so it is on most pages
+        return None
     keys = {canonical(link) for link in links}
-    return links[0] if len(keys) == 1 and _can_be_meant(links[0], url) else None
+    return links[0] if len(keys) == 1 and _can_be_meant(links[0], keys.pop(), url) else None
 
 
-def _can_be_meant(link: str, url: str) -> bool:
+def _can_be_meant(link: str, key: str, url: str) -> bool:
     """Whether ``link`` is another address of the site of ``url``, and not its home page for a page within."""
-    key, own = canonical(link), canonical(url)
+    own = canonical(url)
     if key == own or (_is_root(key) and not _is_root(own)):
         return False
     return registrable_domain(host_of(link)) == registrable_domain(host_of(url))
@@ -60,5 +62,5 @@ def _of_headers(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
         named: dict[str, str] = {}
         for name, said in _PARAMETER.findall(parameters):
             named.setdefault(name.lower(), said.strip('"'))  # of several rel the first counts (RFC 8288 §3.3)
-        if "canonical" in named.get("rel", "").lower().split() and "anchor" not in named and target:
+        if "canonical" in named.get("rel", "").lower().split() and "anchor" not in named:
             yield target

@@ -91,7 +91,7 @@ def test_link_element(html: str, expected: str | None) -> None:
         pytest.param(f'<{STORY}>; title="; rel=canonical"', None, id="a title that speaks of it"),
         pytest.param(f"<{STORY}>; rel=preload; rel=canonical", None, id="a second relation does not count"),
         pytest.param(f'<{STORY}>; rel=canonical; anchor="/other"', None, id="said of another page"),
-        pytest.param("<>; rel=canonical", None, id="no address"),
+        pytest.param("<>; rel=canonical", None, id="the page itself"),
         pytest.param(f'<{STORY}>; rel="canonical', None, id="no end of quotation"),
         pytest.param(f"<{STORY}; rel=canonical", None, id="no end of address"),
         pytest.param(f"{STORY}; rel=canonical", None, id="no brackets"),
@@ -114,6 +114,7 @@ def test_header_and_element_must_agree() -> None:
     assert found(link(STORY), header) == STORY
     assert found(link("/news/other"), header) is None
     assert found("", header, "</news/other>; rel=canonical") is None
+    assert found(link(STORY), "<>; rel=canonical") is None
     assert found("", "</style.css>; rel=preload", header) == "https://island.example/news/story"
 
 
