@@ -86,6 +86,13 @@ def test_more_pieces_than_bits_are_refused(bound: int, equal: int) -> None:
         masks(bound, equal)
 
 
+def test_equal_keys_are_compared_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hamming, "BLOCK", 5000)
+    blocks = [len(left) for left, _ in hamming._runs(np.zeros(1000, np.uint64))]
+    assert sum(blocks) == 1000 * 999 // 2
+    assert max(blocks) <= 5000
+
+
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_many_hashes_take_seconds(bound: int) -> None:
     random = np.random.default_rng(7)
