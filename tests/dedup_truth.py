@@ -111,8 +111,11 @@ class Truth(msgspec.Struct):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of documents in each cluster, by the id of its first; copies of a text are one."""
-        return {members[0]: len(members) for members in self.clusters}
+        """How many documents each first one stands for: those of its cluster, and the copies of their texts."""
+        same = Counter(why.of for why in self.removed.values() if why.of and why.rule == "same_text")
+        linked = set(chain.from_iterable(self.clusters))
+        groups = [*self.clusters, *([id] for id in same if id not in linked)]
+        return {members[0]: sum(1 + same[id] for id in members) for members in groups}
 
 
 def expected(

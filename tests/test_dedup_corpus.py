@@ -413,6 +413,28 @@ HEADING = TextNode("heading", A)
             | {("image", id, place, "image_frequency") for id in "d" for place in (1, 2)},
             id="documents without images that are left have no set",
         ),
+        pytest.param(
+            {"same_text": {}, "image_set": {}},
+            [page("a", A), page("b", A, images=("p",)), page("c", B, images=("p",))],
+            {("document", "b", None, "same_text")},
+            id="the images of a dropped document are nobody's originals",
+        ),
+        pytest.param(
+            {"url": {}, "near_text": {"threshold": 0.9}, "shared_passage": {"words": 10}},
+            [
+                page("a", LONG, time=2),
+                page("b", f"{NEAR} {A}", url="https://b.example/", time=1),
+                page("c", B, url="http://b.example/", time=3),
+                page("d", f"{LONG} new"),
+                page("e", changed(LONG, 0)),
+                page("f", A, changed(f"{LONG} new", 31)[-40:]),
+            ],
+            {
+                ("document", id, None, rule)
+                for id, rule in (("b", "url"), ("d", "near_text"), ("e", "near_text"))
+            },
+            id="nor are their passages",
+        ),
     ],
 )
 def test_truth(section: Mapping[str, Any], documents: list[Document], removals: set[Any]) -> None:
@@ -434,13 +456,18 @@ def test_a_removal_names_the_document_that_stays() -> None:
 
 def test_clusters_are_components_of_similar_texts_and_can_be_given() -> None:
     documents = [page("a", FAR), page("b", LONG, time=1), page("c", NEAR), page("d", B), page("e", LONG)]
+    documents += [page("f", A), page("g", A)]
     section = {"same_text": {}, "near_text": {"threshold": 35 / 37, "action": "mark"}}
     truth = expected(documents, section)
     assert truth.clusters == [["b", "a", "c"]]
-    assert truth.sizes == {"b": 3}
-    assert truth.kept == {"a", "b", "c", "d"}
+    assert truth.sizes == {"b": 4, "f": 2}
+    assert truth.kept == {"a", "b", "c", "d", "f"}
     given = expected(documents, {**section, "near_text": {}}, clusters=[{"a", "d"}])
-    assert given.removals == {("document", "d", None, "near_text"), ("document", "e", None, "same_text")}
+    assert given.removals == {
+        ("document", "d", None, "near_text"),
+        ("document", "e", None, "same_text"),
+        ("document", "g", None, "same_text"),
+    }
 
 
 def test_an_earlier_run_comes_first_and_stays_as_it_is() -> None:
