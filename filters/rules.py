@@ -25,6 +25,7 @@ from filters.listings import KeywordList, KeywordStuffing, LinkList
 from filters.perplexity import Perplexity
 from filters.profile import TextOptions, profile
 from filters.quality import Quality
+from filters.spun import SpunText
 from filters.subjects import Block, Content, Picture
 from filters.text import (
     CharacterRepetition,
@@ -68,6 +69,7 @@ _TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
     "ellipsis_lines": EllipsisLines,
     "perplexity": Perplexity,
     "quality": Quality,
+    "spun_text": SpunText,
 }
 """Rules on text, for paragraphs and documents alike."""
 
@@ -162,7 +164,7 @@ def _measure(rule: type[msgspec.Struct]) -> str:
 
 
 def check_lists(chain: Chain[Any], options: TextOptions, place: str) -> None:
-    """Raise ``ConfigError`` if a rule of ``chain`` needs a list that the profile does not have."""
+    """Raise ``ConfigError`` if a rule of ``chain`` needs a list that the profile does not have, or another language."""
     lists = profile(options)
     for name, rule in chain.rules.items():
         for need in getattr(rule, "needs", ()):
@@ -171,6 +173,12 @@ def check_lists(chain: Chain[Any], options: TextOptions, place: str) -> None:
                 raise ConfigError(
                     f"{place}.{name}: no list of words; name a text.language, or your list as {own}"
                 )
+        known = getattr(rule, "languages", None)
+        if known and options.language not in known:
+            raise ConfigError(
+                f"{place}.{name}: cannot judge text.language {options.language!r}, only {', '.join(known)}; "
+                f"leave {name} out, or name such a text.language"
+            )
 
 
 DOCUMENT_MEASURES: Final = tuple(sorted({_measure(rule) for rule in DocumentRules.table.values()}))

@@ -44,6 +44,7 @@ QUALITY: Final = (
     "spam_words",
     "perplexity",
     "quality",
+    "spun_text",
 )
 """The measures of whole documents that the dataset carries, for users who want other limits: null if no rule
 of the configuration measured them."""

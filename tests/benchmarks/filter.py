@@ -32,7 +32,7 @@ from obelics_pipeline.document import Document, TextNode
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("OBELICS_TEST_DATA", ROOT.parent / "shared"))
 CASES = DATA / "data/filter_parity/cases.jsonl.gz"
-NOT_TEXT = {"image_count", "language", "perplexity", "quality"}
+NOT_TEXT = {"image_count", "language", "perplexity", "quality", "spun_text"}
 
 
 def documents(count: int | None) -> list[Document]:
