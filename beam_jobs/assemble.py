@@ -5,7 +5,8 @@ Only metadata travels: a light row for each URL and part. The bytes stay in ``im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,9 @@ import pyarrow as pa
 
 from beam_jobs import io, stages
 from beam_jobs.images import image_urls
+from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
+from beam_jobs.pictures import TOLD, Pictures, find_pictures, told, write_pictures
 from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
 from beam_jobs.stages import ASSEMBLE, DEDUP, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
@@ -32,41 +35,58 @@ from obelics_pipeline.tables import DECISIONS
 
 ASSEMBLED = assembled_schema(DOCUMENT_MEASURES)
 NOT_FETCHED = Slot(FetchStatus.NOT_FETCHED.value)
-FROM_RESULTS = Slot.__struct_fields__[:-2]
-"""The fields of a slot that are columns of ``image_results``; the others are of ``fetch_log``."""
+FROM_RESULTS = Slot.__struct_fields__[:-3]
+"""The fields of a slot that are columns of ``image_results``; then come those of ``fetch_log``, then ``documents``."""
 
 
 def plan(session: Session) -> Plan:
-    """Bring the results of the images to the parts of ``deduplicated/`` that show them."""
+    """Bring the results of the images to the parts of ``deduplicated/`` that show them, then judge the documents."""
     found = stages.read_manifest(session.source, DEDUP)
     fetched = stages.read_manifest(session.source, IMAGES)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     results = [io.join(session.source, entry.path) for entry in fetched.under("image_results")]
-    config, timestamps = session.config, session.config.export.timestamps
+    config = session.config
+    options, timestamps = config.assemble, config.export.timestamps
     inputs = [stages.input_of(found, DEDUP), stages.input_of(fetched, IMAGES)]
-    work = partial(assemble_part, options=config.assemble, text=config.text)
     made = stages.plan(session, ASSEMBLE, config.result_of("assemble"), inputs, len(paths))
+    files = PartFiles(made.space.folder, len(paths))
+
+    def first(run: stages.Run) -> None:
+        if not files.finished(TOLD):
+            run(partial(_tell_parts, files, paths, results, timestamps), len(paths))
+        if options.image.compares:
+            bits = options.same_picture.bits if options.same_picture else None
+            find_pictures(files, paths, bits, lambda build: run(build, 1))
 
     def build(pipeline: beam.Pipeline) -> None:
-        asked = (
-            pipeline
-            | "Parts" >> beam.Create(list(enumerate(paths)))
-            | "ReadUrls" >> beam.FlatMapTuple(_asking)
-        )
-        told = (
-            pipeline
-            | "Results" >> beam.Create(results)
-            | "ReadResults" >> beam.FlatMap(result_rows, timestamps)
-        )
-        _ = (
-            (asked, told)
-            | "ByUrl" >> beam.CoGroupByKey()
-            | "Tell" >> beam.FlatMap(_tell)
-            | "GiveToParts" >> GiveToParts(paths)
-            | "AssembleDocuments" >> beam.ParDo(DoPart(made.space, work))
-        )
+        work = partial(assemble_part, files=files, options=options, text=config.text)
+        tasks = pipeline | "Parts" >> beam.Create(list(enumerate(paths)))
+        _ = tasks | "AssembleDocuments" >> beam.ParDo(DoPart(made.space, work))
 
-    return msgspec.structs.replace(made, build=build)
+    return msgspec.structs.replace(made, first=first, build=build)
+
+
+def _tell_parts(
+    files: PartFiles, paths: list[str], results: list[str], timestamps: bool, pipeline: beam.Pipeline
+) -> None:
+    """Leave for each part what became of its images."""
+    asked = (
+        pipeline | "Parts" >> beam.Create(list(enumerate(paths))) | "ReadUrls" >> beam.FlatMapTuple(_asking)
+    )
+    results_of = (
+        pipeline | "Results" >> beam.Create(results) | "ReadResults" >> beam.FlatMap(result_rows, timestamps)
+    )
+    _ = (
+        (asked, results_of)
+        | "ByUrl" >> beam.CoGroupByKey()
+        | "Tell" >> beam.FlatMap(_tell)
+        | "GiveToParts" >> GiveToParts(paths)
+        | "Write" >> beam.MapTuple(partial(_write_told, files))
+    )
+
+
+def _write_told(files: PartFiles, number: int, path: str, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+    files.write(TOLD, number, dict(sorted(rows)))
 
 
 def _asking(number: int, path: str) -> Iterator[tuple[str, int]]:
@@ -98,42 +118,59 @@ def _tell(
 
 
 def assemble_part(
-    part: Part,
-    path: str,
-    rows: list[tuple[str, tuple[Any, ...]]],
-    options: AssembleOptions,
-    text: TextOptions,
+    part: Part, path: str, files: PartFiles, options: AssembleOptions, text: TextOptions
 ) -> Tally:
     """Give the documents in the file ``path`` their slots; every rejection leaves a decision row."""
     tally = counting("documents", "paragraphs", "images")
     words = lexicon(text)
-    known = {url: Slot(*fields) for url, fields in rows}
+    known = told(files, part.number)
+    same = files.read("pictures", part.number, Pictures) if options.image.compares else Pictures()
+    write_pictures(part, options, same)
     table = part.table("assembled", ASSEMBLED)
     with (
         Writer(table, lambda batch: assembled_to_batch(batch, ASSEMBLED)) as kept,
         flat_writer(part.table("decisions/assemble", DECISIONS), DECISIONS) as decisions,
     ):
         for document in documents(path):
-            slots = [known.get(image.url, NOT_FETCHED) for image in document.images]
-            pictures = [picture_of(slot) for slot in slots]
+            urls = [image.url for image in document.images]
+            slots = [known.get(url, NOT_FETCHED) for url in urls]
+            pictures = pictures_of(urls, slots, same)
             outcome = assemble_document(document, pictures, options, words, tally)
             for row in outcome.decisions:
                 decisions.add(row)
             if outcome.kept:
-                assembled = _assembled(outcome.document, slots, outcome.statuses)
+                assembled = _assembled(outcome.document, _counted(slots, pictures), outcome.statuses)
                 tally.note("image_bytes", sum(slot.num_bytes or 0 for slot in _shown(assembled)))
                 kept.add(assembled, weight(document))
     return tally
 
 
-def picture_of(slot: Slot) -> Picture | str:
-    """What the rules are told of a slot: its image, or the status that says why there is none."""
-    if slot.status != OK:
-        return slot.status
+def pictures_of(urls: Sequence[str], slots: Sequence[Slot], same: Pictures) -> list[Picture | str]:
+    """What the rules are told of the images of a document: each image, or the status that says why there is none."""
+    shown: Counter[bytes] = Counter()
+    found: list[Picture | str] = []
+    for url, slot in zip(urls, slots, strict=True):
+        if slot.status != OK:
+            found.append(slot.status)
+            continue
+        picture = same.of.get(url, url.encode("utf-8", "replace"))
+        found.append(_picture_of(slot, same.documents.get(picture, 1), shown[picture]))
+        shown[picture] += 1
+    return found
+
+
+def _picture_of(slot: Slot, documents: int, before: int) -> Picture:
     assert slot.format is not None
     assert slot.width is not None
     assert slot.height is not None
-    return Picture(slot.format, slot.width, slot.height)
+    return Picture(slot.format, slot.width, slot.height, documents, before)
+
+
+def _counted(slots: list[Slot], pictures: list[Picture | str]) -> list[Slot]:
+    return [
+        slot if isinstance(picture, str) else msgspec.structs.replace(slot, documents=picture.documents)
+        for slot, picture in zip(slots, pictures, strict=True)
+    ]
 
 
 def _assembled(document: Document, slots: list[Slot], statuses: tuple[str, ...]) -> Assembled:

@@ -76,8 +76,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         section = getattr(self, stage)
         if stage == "extract":
             return section
-        if stage == "dedup":  # asks the rules on documents once more
-            return [section, self.filter.document, self.text.as_data()]
+        if stage == "dedup":  # asks the rules on documents once more if it takes something out of them
+            return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "images":
             return section.result
         timestamps = [self.export.timestamps] if stage == "assemble" else []

@@ -7,9 +7,9 @@ rule is tried on every item. Nothing is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import pyarrow.compute as pc
@@ -22,7 +22,7 @@ from beam_jobs.parts import counting
 from beam_jobs.retuned import Change, Counts, Retuned
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, DEDUP, EXTRACT, FILTER, IMAGES, LAYOUTS, Layout
-from filters.apply import Outcome, assemble_document, filter_document
+from filters.apply import AssembleOptions, Outcome, assemble_document, filter_document
 from filters.decisions import Decision, sampled
 from filters.lexicon import lexicon
 from obelics_pipeline.accounting import Tally
@@ -30,6 +30,9 @@ from obelics_pipeline.document import Document
 from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.manifest import Manifest
 from obelics_pipeline.tables import documents_of
+
+if TYPE_CHECKING:
+    from beam_jobs.pictures import Pictures
 
 LEVELS: Final = ("document", "paragraph", "image")
 
@@ -125,25 +128,49 @@ def _filter(sample: Sample, config: Config) -> Judge:
 
 def _assemble(sample: Sample, config: Config) -> Judge:
     """Needs what became of the images of the sample: about 300 bytes of memory for each."""
-    from beam_jobs.assemble import NOT_FETCHED, picture_of, result_rows
+    from beam_jobs.assemble import NOT_FETCHED, pictures_of, result_rows
     from obelics_pipeline.assembled import Slot
 
     wanted = {
         image.url for path in sample.parts for document in sample.documents(path) for image in document.images
     }
     known = {
-        url: picture_of(Slot(*fields))
+        url: Slot(*fields)
         for path in sample.paths(sample.manifests[1], "image_results")
         for url, fields in result_rows(path, timestamps=False)
         if url in wanted
     }
+    same = _same_pictures(sample, config.assemble, wanted)
     words, options = lexicon(config.text), replace(config.assemble, sample_share=1.0)
 
     def judge(document: Document, tally: Tally) -> Outcome:
-        pictures = [known.get(image.url, NOT_FETCHED.status) for image in document.images]
+        urls = [image.url for image in document.images]
+        pictures = pictures_of(urls, [known.get(url, NOT_FETCHED) for url in urls], same)
         return assemble_document(document, pictures, options, words, tally)
 
     return judge
+
+
+def _same_pictures(sample: Sample, options: AssembleOptions, wanted: Set[str]) -> Pictures:
+    """Which images show the same picture, as the run itself found: a sample cannot tell.
+
+    ``InputError`` if the run did not ask, or asked otherwise.
+    """
+    from beam_jobs.pictures import Pictures, compared_as, compared_in, rows_of
+
+    result = Pictures()
+    if not options.image.compares:
+        return result
+    for path in sample.paths(stages.read_manifest(sample.run, ASSEMBLE), "pictures"):
+        if (theirs := compared_in(path)) != compared_as(options):
+            raise InputError(
+                f"{path}: pictures were compared by {theirs} and not by {compared_as(options)}; a sample cannot tell "
+                "how many documents show one: run 'obelics assemble' with this configuration once"
+            )
+        for url, picture, documents in rows_of(path):
+            if url in wanted:
+                result.of[url], result.documents[picture] = picture, documents
+    return result
 
 
 class _Refusals:

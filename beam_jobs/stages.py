@@ -37,7 +37,7 @@ DEDUP: Final = Layout(
     "dedup", "deduplicated", _parts("deduplicated", "decisions/dedup", "signatures", "superseded")
 )
 IMAGES: Final = Layout("images", "images", _parts("images", "image_results", "image_urls", "fetch_log"))
-ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble"))
+ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble", "pictures"))
 EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "dataset/README.md"))
 LAYOUTS: Final = (EXTRACT, FILTER, DEDUP, IMAGES, ASSEMBLE, EXPORT)
 

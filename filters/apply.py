@@ -35,10 +35,21 @@ class FilterOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_share: Share = 0.01
 
 
+class SamePicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Images show the same picture if steps of at most ``bits`` connect their perceptual hashes.
+
+    Of 64 bits unrelated pictures differ in 16 and more; the same one in another size or quality mostly in none to 3
+    (docs/images.md). Without this only equal bytes are the same.
+    """
+
+    bits: Annotated[int, msgspec.Meta(ge=0, le=12)] = 3
+
+
 class AssembleOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What ``assemble_document`` keeps; ``sample_share`` as in ``FilterOptions``."""
 
     paragraph: ParagraphRules = ParagraphRules()
+    same_picture: SamePicture | None = None
     image: PictureRules = PictureRules()
     document: DocumentRules = DocumentRules()
     sample_share: Share = 0.01

@@ -86,3 +86,26 @@ class AspectRatio(Bounds, frozen=True):
     def measure(self, picture: Picture, /) -> float:
         """Width / height; an image without height has none and is infinitely wide."""
         return picture.width / picture.height if picture.height else float("inf")
+
+
+class PictureFrequency(Bounds, frozen=True):
+    """Keep images whose picture is on ``min`` to ``max`` documents, whatever its addresses are.
+
+    OBELICS counts addresses, with a max of 10 (see ``dedup.image_frequency``).
+    """
+
+    def measure(self, picture: Picture, /) -> int:
+        """How many documents show it."""
+        return picture.documents
+
+
+class RepeatedPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the images of a document that show the same picture keep the first."""
+
+    def measure(self, picture: Picture, /) -> int:
+        """How often the document has shown it before."""
+        return picture.before
+
+    def judge(self, value: int, /) -> Breach | None:
+        """Whether it has at all."""
+        return outside(value, None, 0)

@@ -19,7 +19,15 @@ from filters.gopher import (
     SymbolWords,
     TopNgram,
 )
-from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
+from filters.image import (
+    AspectRatio,
+    Format,
+    ImageCount,
+    PictureFrequency,
+    RenderedSize,
+    RepeatedPicture,
+    Size,
+)
 from filters.language import Language
 from filters.listings import KeywordList, KeywordStuffing, LinkList
 from filters.perplexity import Perplexity
@@ -87,7 +95,14 @@ class PictureRules(Chain[Picture]):
         "format": Format,
         "size": Size,
         "aspect_ratio": AspectRatio,
+        "picture_frequency": PictureFrequency,
+        "repeated_picture": RepeatedPicture,
     }
+
+    @property
+    def compares(self) -> bool:
+        """Whether a rule asks which images show the same picture."""
+        return not {"picture_frequency", "repeated_picture"}.isdisjoint(self.names)
 
 
 class DocumentRules(Chain[Content]):

@@ -20,6 +20,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     ``status`` is ``ok``, a status of ``image_results``, or the rule that refused the image. ``part`` and
     ``offset`` say where in ``images/`` its bytes are, for ``ok`` only. ``detail`` and ``fetched_at``
     (milliseconds since 1970, UTC) differ between builds and are given only if timestamps are wanted.
+    ``documents``: how many show the same picture, if that was counted.
     """
 
     status: str
@@ -34,12 +35,15 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     offset: int | None = None
     detail: str | None = None
     fetched_at: int | None = None
+    documents: int | None = None
 
 
 Slots: TypeAlias = tuple[Slot | None, ...]
 """One for each node of a document: None at text nodes."""
 
-_COLUMNS: Final = pa.schema([*IMAGE_RESULTS, *(field for field in FETCH_LOG if field.name != "url")])
+_COLUMNS: Final = pa.schema(
+    [*IMAGE_RESULTS, *(field for field in FETCH_LOG if field.name != "url"), ("documents", pa.int32())]
+)
 SLOT: Final = pa.struct([_COLUMNS.field(name) for name in Slot.__struct_fields__])
 
 
@@ -77,8 +81,8 @@ def assembled_of(table: pa.Table) -> Iterator[Assembled]:
     """The rows of a table."""
     slots = table.column("slots").combine_chunks()
     values = slots.flatten()
-    *columns, times = values.flatten()
-    fields = [*(column.to_pylist() for column in columns), times.cast(pa.int64()).to_pylist()]
+    columns = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in values.flatten())
+    fields = [column.to_pylist() for column in columns]
     present = values.is_valid().to_pylist()
     made = [
         Slot(*given) if there else None

@@ -240,6 +240,7 @@ def _info(node: ImageNode, slot: Slot) -> dict[str, Any]:
         "status_detail": slot.detail,
         "http_status": slot.http_status,
         "fetched_at": slot.fetched_at,
+        "dup_count": slot.documents,
         "dom_path": node.dom_path,
     }
 

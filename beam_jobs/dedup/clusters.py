@@ -22,7 +22,7 @@ from obelics_pipeline.document import Cluster
 
 def find_clusters(job: Job, run: Run) -> None:
     """Do the whole pass ``near_text``."""
-    folder = io.join(job.folder, "near_text")
+    folder = io.join(job.files.folder, "near_text")
     similar = Shards(io.join(folder, "similar"), len(job.sources))
     if not similar.finished:
         run(lambda pipeline: pipeline | FindSimilar(job) | WriteShards(similar))
@@ -92,4 +92,4 @@ def _decide(
             else:
                 why = (closest, rule.threshold, ">=")
                 result.edits.append(Edit(row, WHOLE, "near_text", id_of(first), *why))
-    job.write("near_text", number, result)
+    job.files.write("near_text", number, result)

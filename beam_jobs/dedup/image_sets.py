@@ -75,4 +75,4 @@ def _decide(job: Job, number: int, path: str, losers: list[tuple[int, str, float
     assert job.options.image_set is not None
     limit = job.options.image_set.similarity
     edits = [Edit(row, WHOLE, "image_set", of, value, limit, ">=") for row, of, value in sorted(losers)]
-    job.write("image_set", number, Edits(edits))
+    job.files.write("image_set", number, Edits(edits))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs import io
+from beam_jobs.part_files import PartFiles
 from beam_jobs.shared_keys import Source
 from filters.dedup.edits import Edits
 from filters.dedup.options import DedupOptions
@@ -32,39 +33,25 @@ def passes_of(options: DedupOptions) -> tuple[str, ...]:
 
 
 class Job(msgspec.Struct, frozen=True):
-    """All parts, in order of their numbers; ``folder`` is where passes leave their edits."""
+    """All parts, in order of their numbers; ``files`` is where passes leave their edits."""
 
-    folder: str
     options: DedupOptions
     sources: tuple[Source, ...]
+    files: PartFiles
 
     def done(self, name: str) -> tuple[str, ...]:
-        """The passes that come before the pass ``name`` and drop documents, or all the nodes that it looks at."""
+        """The passes that come before the pass ``name``."""
         return tuple(
             earlier for earlier in passes_of(self.options) if PASSES.index(earlier) < PASSES.index(name)
         )
 
-    def path(self, name: str, number: int) -> str:
-        """Where a pass leaves what it found out about a part."""
-        return io.join(self.folder, "passes", name, f"part-{number:05d}.msgpack")
-
-    def finished(self, name: str) -> bool:
-        """Whether the pass ``name`` has left its edits for every part."""
-        return len(io.sizes_below(self.folder, f"passes/{name}/part-*.msgpack")) == len(self.sources)
-
-    def write(self, name: str, number: int, edits: Edits) -> None:
-        """Leave the edits of the pass ``name``; again the same if it is done again."""
-        io.write_atomically(self.path(name, number), msgspec.msgpack.encode(edits))
-
     def edits(self, number: int, names: Iterable[str]) -> list[Edits]:
         """What the passes ``names`` found out about a part."""
-        paths = [self.path(name, number) for name in names]
-        return [msgspec.msgpack.decode(io.read_bytes(path), type=Edits) for path in paths]
+        return [self.files.read(name, number, Edits) for name in names]
 
     def copies(self, number: int) -> dict[int, int]:
         """How many documents with the same text those of a part stand for, by row; left out if it is one."""
-        (found,) = self.edits(number, ["same_text"] if self.options.same_text else []) or [Edits()]
-        return found.copies
+        return self.files.read("same_text", number, Edits).copies if self.options.same_text else {}
 
     def gone(self, number: int, names: Iterable[str]) -> set[int]:
         """The rows of a part that the passes ``names`` drop."""

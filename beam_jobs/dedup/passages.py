@@ -87,17 +87,17 @@ def _anchors_held(job: Job, source: Source) -> Held:
 def _write_candidates(job: Job, number: int, path: str, answers: list[tuple[bytes, Answer]]) -> None:
     shared = {key for key, _ in answers}
     rows = {
-        row: 1
+        row
         for row, _, words in _documents(job, job.sources[number])
         if shared and not shared.isdisjoint(_keys(anchors(words, _length(job))))
     }
-    job.write(_CANDIDATES, number, Edits(copies=rows))
+    job.files.write(_CANDIDATES, number, rows)
 
 
 def _candidates(job: Job, source: Source) -> Iterator[tuple[int, bytes, Hashes]]:
-    (found,) = job.edits(source.number, [_CANDIDATES])
+    found = job.files.read(_CANDIDATES, source.number, set[int])
     for row, own, words in _documents(job, source):
-        if row in found.copies:
+        if row in found:
             yield row, own, windows(words, _length(job))
 
 
@@ -116,7 +116,7 @@ def _decide(job: Job, number: int, path: str, rows: list[tuple[bytes, Answer]]) 
         found = (answers.get(key) for key in _keys(hashes))
         first = [answer.first if answer is not None and answer.first < own else None for answer in found]
         result.edits += _quoting(job, row, nodes[row].as_py(), counts[row].as_py(), first)
-    job.write("shared_passage", number, result)
+    job.files.write("shared_passage", number, result)
 
 
 def _quoting(

@@ -22,6 +22,7 @@ from beam_jobs.dedup.job import Job, Run, passes_of
 from beam_jobs.dedup.passages import find_passages
 from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
 from beam_jobs.dedup.sign import check_comparable, sign_part
+from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Workspace, read_reports
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
@@ -99,8 +100,8 @@ class _Work(msgspec.Struct, frozen=True):
         """What the passes see."""
         own = [io.join(self.space.root, f"signatures/part-{n:05d}.parquet") for n in range(len(self.paths))]
         theirs = [path for run in self.earlier for path in run.paths("signatures")]
-        sources = (Source(n, path, n >= len(own)) for n, path in enumerate((*own, *theirs)))
-        return Job(self.space.folder, self.config.dedup, tuple(sources))
+        sources = tuple(Source(n, path, n >= len(own)) for n, path in enumerate((*own, *theirs)))
+        return Job(self.config.dedup, sources, PartFiles(self.space.folder, len(sources)))
 
     def find(self, run: stages.Run) -> None:
         """Sign, then do all passes that are not done yet."""
@@ -110,7 +111,7 @@ class _Work(msgspec.Struct, frozen=True):
         sizes = (io.size(source.path) or 0 for source in job.sources)
         workers = 1 if sum(sizes) < LIGHT else len(job.sources)
         for name in passes_of(job.options):
-            if not job.finished(name):
+            if not job.files.finished(name):
                 _do(name, job, lambda build: run(build, workers))
 
     def sign(self, pipeline: beam.Pipeline) -> None:
@@ -155,4 +156,4 @@ def _by_keys(job: Job, name: str, pipeline: beam.Pipeline) -> None:
 
 
 def _write(job: Job, name: str, number: int, path: str, answers: list[tuple[bytes, Answer]]) -> None:
-    job.write(name, number, KEY_PASSES[name].decide(job, job.sources[number], dict(answers)))
+    job.files.write(name, number, KEY_PASSES[name].decide(job, job.sources[number], dict(answers)))

@@ -123,6 +123,12 @@ class DedupOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
     @property
+    def prunes(self) -> bool:
+        """Whether a rule takes paragraphs or images out of documents."""
+        rules = (self.shared_passage, self.repeated_paragraph, self.image_frequency, self.repeated_image)
+        return any(rule is not None for rule in rules)
+
+    @property
     def near(self) -> NearText | None:
         """How texts are compared: as ``near_text`` says, or as it would where only ``image_set`` does."""
         if self.image_set is not None and self.image_set.similarity is not None:

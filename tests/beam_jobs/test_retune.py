@@ -390,7 +390,8 @@ def test_earlier_stages_with_another_configuration_are_told(
 
 def test_stages_that_left_no_manifest_are_not_told_of(run: Path, strict: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    for name in ("deduplicated", "decisions", "images", "image_results", "image_urls", "fetch_log"):
+    tables = ("deduplicated", "signatures", "decisions", "images", "image_results", "image_urls", "fetch_log")
+    for name in tables:
         shutil.copytree(run / name, copy / name)
     assert retune(str(copy), load(str(strict)), "assemble", share=0.1).made_otherwise == ("dedup", "images")
 
