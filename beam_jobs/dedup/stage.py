@@ -27,6 +27,7 @@ from beam_jobs.parts import Workspace, read_reports
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
+from filters.dedup.minhash import s_curve_line
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
@@ -60,7 +61,7 @@ def plan(session: Session) -> Plan:
     inputs = [stages.input_of(found, FILTER), *map(_input, earlier)]
     parts = len(paths) + sum(len(run.paths("signatures")) for run in earlier)
     made = stages.plan(session, DEDUP, session.config.result_of("dedup"), inputs, parts)
-    work = _Work(session.config, made.space, tuple(paths), earlier)
+    work = _Work(session, made.space, tuple(paths), earlier)
     return msgspec.structs.replace(made, first=work.find, build=work.apply, seal=work.seal)
 
 
@@ -85,10 +86,15 @@ def _input(run: Earlier) -> InputEntry:
 class _Work(msgspec.Struct, frozen=True):
     """The parts of ``filtered/`` at ``paths``, and the runs before."""
 
-    config: Config
+    session: Session
     space: Workspace
     paths: tuple[str, ...]
     earlier: tuple[Earlier, ...]
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.session.config
 
     @property
     def signing(self) -> Workspace:
@@ -105,6 +111,9 @@ class _Work(msgspec.Struct, frozen=True):
 
     def find(self, run: stages.Run) -> None:
         """Sign, then do all passes that are not done yet."""
+        near = self.config.dedup.near_text
+        if near is not None:
+            self.session.say(f"dedup: near_text: {s_curve_line(near.bands, near.rows)}")
         if self.paths:
             run(self.sign, len(self.paths))
         job = self.job

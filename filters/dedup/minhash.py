@@ -12,7 +12,6 @@ greatest under one is the least under its negative, which saves half of the prod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -110,10 +109,8 @@ def s_curve(bands: int, rows: int, steps: int = 20) -> list[tuple[float, float]]
     return [(step / steps, found_share(step / steps, bands, rows)) for step in range(steps + 1)]
 
 
-def s_curve_table(bands: int, rows: int) -> Iterator[str]:
-    """Lines for a terminal: the share of the pairs that is found, by their Jaccard index, where it is any."""
-    yield f"{bands} bands of {rows} rows: pairs are found from a Jaccard index of about {threshold(bands, rows):.2f} on"
-    yield "jaccard  found"
-    for index, share in s_curve(bands, rows):
-        if share >= 0.0005:
-            yield f"{index:>7.2f}  {share:>6.1%}  {'#' * round(40 * share)}".rstrip()
+def s_curve_line(bands: int, rows: int) -> str:
+    """What part of the similar pairs is found, in a line."""
+    shares = ", ".join(f"{share:.1%} at {index:.1f}" for index, share in s_curve(bands, rows, 10)[3:10])
+    middle = threshold(bands, rows)
+    return f"{bands} bands of {rows} rows find pairs from a Jaccard index of about {middle:.2f} on: {shares}"
