@@ -9,7 +9,7 @@ from itertools import accumulate, islice
 from typing import Final, TypeAlias
 
 import msgspec
-from dedup_truth import jaccard, shingles
+from dedup_similar import jaccard, shingles
 from msgspec.structs import replace
 
 from obelics_pipeline.document import Document, ImageNode, Node, Source, TextNode
