@@ -74,7 +74,8 @@ def _bands(job: Job, source: Source) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _order(rank: bytes, order: int) -> bytes:
-    return blake2b(rank[:-8], digest_size=8, salt=bytes([order])).digest()
+    """By what hubs are chosen: neither place nor run, so that two runs find what one of both finds."""
+    return blake2b(rank[1:-8], digest_size=8, salt=bytes([order])).digest()
 
 
 def _questions(
