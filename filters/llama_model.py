@@ -65,7 +65,8 @@ class LlamaModel:
         """Of the first ``most`` tokens, of which ``window`` are read at a time, each time from anew."""
         tokens, ends = self._encode(text.encode("utf-8", "replace").decode())
         tokens = tokens[:most]
-        logs = [self._logs(tokens[at : at + window]) for at in range(0, len(tokens), window)]
+        with _one_thread():
+            logs = [self._logs(tokens[at : at + window]) for at in range(0, len(tokens), window)]
         return Surprise(np.array(ends[:most], np.int64), np.concatenate([np.zeros(0, np.float32), *logs]))
 
     def _logs(self, tokens: list[int]) -> Floats:
@@ -121,6 +122,16 @@ def _turned(x: Floats, turn: tuple[Floats, Floats]) -> Floats:
     (cosine, sine), even, odd = turn, x[..., 0::2], x[..., 1::2]
     turned = np.stack([even * cosine - odd * sine, even * sine + odd * cosine], axis=-1)
     return turned.reshape(x.shape)
+
+
+@cache
+def _threads() -> Any:
+    return _package("threadpoolctl").ThreadpoolController()
+
+
+def _one_thread() -> Any:
+    """A context in which products of matrices take one thread: workers are as many as cores, and more threads wait."""
+    return _threads().limit(limits=1, user_api="blas")
 
 
 _LOCK: Final = Lock()
@@ -197,4 +208,4 @@ def _package(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         fix = "pip install 'obelics-builder[spun]'"
-        raise ValueError(f"spun_text needs the packages gguf and tokenizers: {fix}") from error
+        raise ValueError(f"spun_text needs the packages gguf, tokenizers and threadpoolctl: {fix}") from error

@@ -88,7 +88,7 @@ def measures(text: str, model: str) -> Measures:
 
 
 _DISCOUNT: Final = 0.8
-"""How much of the surprise that comes from a word's frequency does not count. Chosen on tests/filters/spun."""
+"""How much of a word's surprise comes from its frequency and does not count. Chosen on spun_development (tests)."""
 
 _RARE: Final = 1e-8
 """The frequency of words that wordfreq does not know: that of the rarest it knows."""

