@@ -25,7 +25,7 @@ def find_clusters(job: Job, run: Run) -> None:
     folder = io.join(job.files.folder, "near_text")
     similar = Shards(io.join(folder, "similar"), len(job.sources))
     if not similar.finished:
-        run(lambda pipeline: pipeline | FindSimilar(job) | WriteShards(similar))
+        run(lambda pipeline: pipeline | "similar" >> FindSimilar(job) | WriteShards(similar))
     run(partial(_write_edits, job, similar, components(similar, folder, run)))
 
 

@@ -30,7 +30,7 @@ def find_same_sets(job: Job, pipeline: beam.Pipeline) -> None:
     """Wire the pass."""
     _ = (
         pipeline
-        | SharedKeys(job.sources, partial(IMAGE_SET.held, job), IMAGE_SET.least(job))
+        | "image_set" >> SharedKeys(job.sources, partial(IMAGE_SET.held, job), IMAGE_SET.least(job))
         | "ReadSketches" >> beam.FlatMapTuple(partial(_sketches, job))
         | "BySet" >> beam.GroupByKey()
         | "Compare" >> beam.FlatMapTuple(partial(_losers, job))

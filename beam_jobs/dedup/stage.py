@@ -159,7 +159,7 @@ def _by_keys(job: Job, name: str, pipeline: beam.Pipeline) -> None:
     chosen = KEY_PASSES[name]
     _ = (
         pipeline
-        | SharedKeys(job.sources, partial(chosen.held, job), chosen.least(job))
+        | name >> SharedKeys(job.sources, partial(chosen.held, job), chosen.least(job))
         | "Decide" >> beam.MapTuple(partial(_write, job, name))
     )
 
