@@ -156,6 +156,6 @@ def decision(id: str, url: str, domain: str, edit: Edit) -> Decision:
     """The row for an edit; its excerpt says of which document something is a copy."""
     index = None if edit.node == WHOLE else edit.node
     level = "document" if index is None else "paragraph"
-    of = f"duplicate of {edit.of}" if edit.of else "no copy stays"
+    of = "no copy stays" if edit.of is None else f"duplicate of {edit.of}"
     why = (edit.rule, edit.value, edit.threshold, edit.op)
     return Decision(id, url, domain, level, index, *why, False, of)
