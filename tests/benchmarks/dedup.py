@@ -1,4 +1,4 @@
-"""Signatures for near-duplicates beside other libraries: documents per second of one core.
+"""Signatures for near-duplicates beside other libraries, and the whole stage: documents per second of one core.
 
 Each library runs in an environment and a process of its own (``dedup_peers.py``) on the same made-up documents of
 1,250 words, in turns; each figure is that of its best round. A library is installed when it is first needed, under
@@ -7,19 +7,30 @@ Each library runs in an environment and a process of its own (``dedup_peers.py``
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import random
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from _figures import Figure, arguments, report, say
-from dedup_peers import HASHES, SUBJECTS, WORDS
+from dedup_peers import HASHES, SUBJECTS, WORDS, documents
+
+from obelics_pipeline.document import Document, TextNode
+
+sys.path.append(str(Path(__file__).parents[1]))
+from dedup_corpus import write_run
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".venv/peers"
 WORKER = Path(__file__).with_name("dedup_peers.py")
+STAGE_WORKER = Path(__file__).with_name("dedup_stage.py")
+STAGE = 4_000
+"""Documents of the run of the whole stage; a tenth of them comes again, edited."""
 INSTALLING = 900
 """Seconds that the installation of one library may take."""
 
@@ -128,9 +139,50 @@ def signatures(*, quick: bool) -> list[Figure]:
     return rows
 
 
+def stage_rate(*, quick: bool) -> float:
+    """Documents per processor second of the whole stage under Beam, from table to table, with ``near_text`` alone."""
+    count = 40 if quick else STAGE
+    chance = random.Random(1)
+    texts = documents(count)
+    texts += [_edited(text, chance) for text in texts[: count // 10]]
+    made = [
+        Document(
+            f"{n:032x}",
+            f"https://{n}.example/",
+            f"{n}.example",
+            f"{n}.example",
+            (TextNode("paragraph", text),),
+        )
+        for n, text in enumerate(texts)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        write_run(folder, made, 4)
+        config = Path(folder, "near.yaml")
+        config.write_text("dedup: {near_text: {}}")
+        command = [sys.executable, str(STAGE_WORKER), folder, str(config)]
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**os.environ, **ALONE}
+        )
+    return len(made) / float(json.loads(done.stdout)["cpu_seconds"])
+
+
+def _edited(text: str, chance: random.Random) -> str:
+    """A copy with three other words: about .98 of its shingles are those of the text."""
+    words = text.split()
+    for place in chance.sample(range(len(words)), 3):
+        words[place] = "edited"
+    return " ".join(words)
+
+
 def figures(*, quick: bool) -> list[Figure]:
-    """All sections. A further one, as of the whole stage, is a function like ``signatures`` that is added here."""
-    return [*signatures(quick=quick)]
+    """Signatures beside those of others, and the stage beside the signatures of one."""
+    rows = signatures(quick=quick)
+    rate = stage_rate(quick=quick)
+    rows.append(Figure("the stage near_text, under Beam", rate, "docs/s"))
+    datatrove = next(row.value for row in rows if row.name == "datatrove")
+    if not math.isnan(datatrove):
+        rows.append(Figure("the stage / datatrove's signatures", rate / datatrove, "×", at_least=10))
+    return rows
 
 
 def main() -> int:
