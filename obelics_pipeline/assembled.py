@@ -81,7 +81,10 @@ def assembled_of(table: pa.Table) -> Iterator[Assembled]:
     """The rows of a table."""
     slots = table.column("slots").combine_chunks()
     values = slots.flatten()
-    columns = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in values.flatten())
+    columns = (
+        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for column in values.flatten()
+    )
     fields = [column.to_pylist() for column in columns]
     present = values.is_valid().to_pylist()
     made = [

@@ -73,12 +73,12 @@ def page(number: int, images: list[str]) -> str:
     return f"{head}<body><article>{body}</article></body></html>"
 
 
-def write_warc(path: Path, pages: list[tuple[str, str, str]]) -> Path:
-    """Write (url, date, html) as response records, after a warcinfo record."""
+def write_warc(path: Path, pages: list[tuple[str, str, str]], first: int = 0) -> Path:
+    """Write (url, date, html) as response records numbered from ``first`` on, after a warcinfo record."""
     with path.open("wb") as file:
         writer = WARCWriter(file, gzip=True)
         writer.write_record(writer.create_warcinfo_record(path.name, {"software": "test"}))
-        for number, (url, date, html) in enumerate(pages):
+        for number, (url, date, html) in enumerate(pages, first):
             headers = StatusAndHeaders(
                 "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
             )
@@ -147,3 +147,17 @@ export: {{shard_bytes: 15000}}
 """
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def two_archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """16 pages in two archives: some again under the same address, some that resemble others, one image on all."""
+    words = [f"word{number}" for number in range(400)]
+    pages = []
+    for n in range(16):
+        own = " ".join(words[n % 5 * 60 + n : n % 5 * 60 + 80])
+        html = page(n % 12, [f"300x200-{n % 7}.png", "300x200-99.png"])
+        html = html.replace("</article>", f"<p>{own}</p></article>")
+        pages.append((f"http://site{n % 3}.example/{n % 12}", f"2024-03-01T00:00:{n:02d}Z", html))
+    folder = tmp_path_factory.mktemp("two")
+    return [write_warc(folder / "a.warc.gz", pages[:8]), write_warc(folder / "b.warc.gz", pages[8:], first=8)]

@@ -198,3 +198,35 @@ def wait_for_progress(output: Path, process: subprocess.Popen[bytes], reports: i
 
 def finished(output: Path) -> set[Path]:
     return {*output.glob("_work/*/reports/*.json"), *output.glob("*/_MANIFEST.json")}
+
+
+DEDUP = """
+dedup:
+  url: {}
+  same_text: {}
+  near_text: {threshold: 0.6}
+  shared_passage: {words: 60}
+  repeated_paragraph: {min_pages: 3, keep: one}
+  image_frequency: {max_documents: 4}
+  repeated_image: {}
+  image_set: {similarity: 0.3}
+"""
+
+
+def test_the_order_of_archives_changes_no_byte_of_the_dataset(
+    two_archives: list[Path], config_file: Path, tmp_path: Path
+) -> None:
+    """What stays of several is decided by the documents alone, though they come in other parts and rows."""
+    config = tmp_path / "config.yaml"
+    config.write_text(config_file.read_text().replace("dedup: {url: {}}\n", DEDUP))
+    found = []
+    for order in (two_archives, two_archives[::-1]):
+        output = tmp_path / f"out{len(found)}"
+        inputs = [str(path) for path in order]
+        assert main(["build", "--config", str(config), "--input", *inputs, "--output", str(output)]) == 0
+        removed = sorted(map(str, rows(output, "decisions/dedup")))
+        found.append((hashes(output / "dataset/data"), funnel(output)["dedup"], removed))
+    assert found[0] == found[1]
+    counts = found[0][1]
+    assert {"url", "near_text"} <= set(counts["documents"][2])
+    assert "image_frequency" in counts["images"][2]
