@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from filters.apply import Outcome
 from filters.base import Refusal, Trial, refusal_of
-from filters.decisions import DOCUMENT_REJECTED, Decision, excerpt
+from filters.decisions import DOCUMENT_REJECTED, Decision, excerpt, number
 from filters.lexicon import Lexicon
 from filters.rules import DocumentRules
 from filters.subjects import blocks_of, content_of
@@ -112,8 +112,6 @@ def prune(
 
 
 def _measures(document: Document, rules: DocumentRules, trials: Sequence[Trial]) -> dict[str, float]:
-    from filters.decisions import number
-
     measured = {rules.measure_of(trial.rule): number(trial.value) for trial in trials}
     return document.measures | {name: value for name, value in measured.items() if value is not None}
 
