@@ -44,3 +44,17 @@ def test_dedup_measures_what_is_installed() -> None:
     bars = {"rensa RMinHash": ("ours / rensa, its best", "≥ 0.9"), "datatrove": ("ours / datatrove", "≥ 30")}
     required = {name: figure["required"] for name, figure in figures.items() if figure["required"]}
     assert required == dict(bar for name, bar in bars.items() if name not in missing)
+
+
+def test_images_arrive_whole_in_the_benchmark() -> None:
+    command = [sys.executable, BENCHMARKS / "images.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode in {0, 1}, run.stderr
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    required = {name: figure["required"] for name, figure in figures.items() if figure["required"]}
+    bars = {"https: ours": "≥ 250", "https: ours, CPU": "≤ 4"}
+    if not figures["https: img2dataset"]["how"].startswith("missing"):
+        bars["https: ours / img2dataset"] = "≥ 8"
+    assert required == bars
+    assert figures["http: ours, CPU"]["value"] > 0

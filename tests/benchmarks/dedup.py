@@ -17,7 +17,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from _figures import Figure, arguments, report, say
+from _figures import Figure, arguments, report
+from _peers import PEERS, ROOT, environment
 from dedup_peers import HASHES, SUBJECTS, WORDS, documents
 
 from obelics_pipeline.document import Document, TextNode
@@ -25,14 +26,10 @@ from obelics_pipeline.document import Document, TextNode
 sys.path.append(str(Path(__file__).parents[1]))
 from dedup_corpus import write_run
 
-ROOT = Path(__file__).parents[2]
-PEERS = ROOT / ".venv/peers"
 WORKER = Path(__file__).with_name("dedup_peers.py")
 STAGE_WORKER = Path(__file__).with_name("dedup_stage.py")
 STAGE = 4_000
 """Documents of the run of the whole stage; a tenth of them comes again, edited."""
-INSTALLING = 900
-"""Seconds that the installation of one library may take."""
 
 PINNED = {
     "rensa": ["rensa==0.5.0"],
@@ -83,31 +80,10 @@ class Worker:
         self.process.communicate(timeout=60)
 
 
-def environment(library: str, *, make: bool) -> Path | None:
-    """The interpreter that has ``library`` as pinned; None if it is missing and cannot be installed."""
-    folder = PEERS / library
-    done, wanted = folder / "installed", "\n".join(PINNED[library])
-    python = folder / "bin/python"
-    if done.is_file() and done.read_text() == wanted:
-        return python
-    if not make:
-        return None
-    say(f"installing {', '.join(PINNED[library])} into {folder.relative_to(ROOT)}")
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=INSTALLING)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED[library]]
-        subprocess.run(install, check=True, timeout=INSTALLING)
-    except (subprocess.SubprocessError, OSError) as error:
-        say(f"{library} is missing: {error}")
-        return None
-    done.write_text(wanted)
-    return python
-
-
 def rates(rounds: int, *, quick: bool) -> dict[str, float]:
     """Documents per second by subject, of its best round; NaN for one that is missing."""
     pythons: dict[str, Path | None] = {"ours": Path(sys.executable)}
-    pythons |= {library: environment(library, make=not quick) for library in PINNED}
+    pythons |= {library: environment(library, pinned, make=not quick) for library, pinned in PINNED.items()}
     found: dict[str, list[float]] = {subject: [] for subject in SUBJECTS}
     with ExitStack() as stack:
         workers = []
