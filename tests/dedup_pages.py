@@ -17,7 +17,7 @@ def page(
     url = url or f"https://{id}.example/"
     host = url.split("/")[2]
     nodes = [TextNode("paragraph", text) if isinstance(text, str) else text for text in texts]
-    pictures = [ImageNode(f"https://img.example/{image}") for image in images]
+    pictures = [ImageNode(f"http://img.example/{image}") for image in images]
     domain = ".".join(host.split(".")[-2:])
     return Document(id, url, host, domain, (*nodes, *pictures), Source(timestamp=time), canonical=canonical)
 
