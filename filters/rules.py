@@ -47,6 +47,7 @@ from filters.text import (
     WordCount,
     WordRepetition,
 )
+from filters.url_words import UrlWords
 from obelics_pipeline.config import convert, mapping, unknown
 from obelics_pipeline.document import TEXT_KINDS, ImageNode
 from obelics_pipeline.errors import ConfigError
@@ -85,7 +86,10 @@ _TEXT: Final[Mapping[str, type[msgspec.Struct]]] = {
 class ImageRules(Chain[ImageNode]):
     """Rules on images before they are fetched."""
 
-    table: ClassVar[Mapping[str, type[msgspec.Struct]]] = {"rendered_size": RenderedSize}
+    table: ClassVar[Mapping[str, type[msgspec.Struct]]] = {
+        "rendered_size": RenderedSize,
+        "url_words": UrlWords,
+    }
 
 
 class PictureRules(Chain[Picture]):

@@ -35,7 +35,7 @@ MISTAKES = [
     pytest.param("1: {}", "the key 1 is no word", id="a number as key"),
     pytest.param("? [a]\n: b", "not YAML: line 1, column 3: found unhashable key", id="a list as key"),
     pytest.param(
-        "fitler: {}", "no section 'fitler'; did you mean 'filter'? known: assemble, dedup, ", id="section"
+        "fitler: {}", "no section 'fitler'; did you mean 'filter'? known: assemble, consent, dedup, ", id="section"
     ),
     pytest.param("filter: 3", "filter: 3 is no mapping", id="section is a number"),
     pytest.param(
@@ -249,7 +249,10 @@ PUBLISHED = {
         "punctuation": {"min": 0.001, "from_tokens": 12},
         "common_words": {"min": 0.8},
     },
-    "filter.image": {"rendered_size": {"min": 150, "max": 20_000}},
+    "filter.image": {
+        "url_words": {"match": "substring", "parts": ("host", "path", "query")},
+        "rendered_size": {"min": 150, "max": 20_000},
+    },
     "filter.document": {
         "image_count": {"min": 1},
         "word_count": {"min": 10, "max": 2000},

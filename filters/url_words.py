@@ -1,0 +1,68 @@
+"""Words in the address of an image that tell what it shows before it is fetched."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from filters.base import Breach, outside
+from obelics_pipeline.document import ImageNode
+
+PUBLISHED: Final = ("logo", "button", "icon", "plugin", "widget", "porn", "xxx", "sex")
+"""The words of OBELICS (arXiv 2306.16527, appendix A.1; ``URL_BAN_WORDS`` of its code)."""
+
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of ``siteLogo`` and of ``HTMLIcon``."""
+
+
+class UrlWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keep images in whose address none of ``words`` stands.
+
+    As a ``word`` it stands between what is no letter, or in camelCase, in any case, percent-encoded or not. As a
+    ``substring`` it stands anywhere, just as written: so seeks OBELICS. ``parts`` are those of the address to seek in.
+    """
+
+    words: tuple[str, ...] = PUBLISHED
+    match: Literal["word", "substring"] = "word"
+    parts: tuple[Literal["host", "path", "query"], ...] = ("path",)
+
+    def __post_init__(self) -> None:
+        for name in ("words", "parts"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty; name some, or leave out the rule")
+        for word in self.words:
+            if not word:
+                raise ValueError("words holds '', which stands everywhere; leave it out")
+            if self.match == "word" and not (word.isalpha() and word.islower()):
+                raise ValueError(
+                    f"words holds {word!r}; a word has lower-case letters alone, anything else is a 'substring'"
+                )
+
+    def measure(self, node: ImageNode, /) -> int:
+        """How many of the words stand in the address of ``node``."""
+        given = _parts(node.url)
+        sought = [given[part] for part in self.parts]
+        if self.match == "word":
+            there = {word for part in sought for word in words_of(part)}
+            return sum(word in there for word in self.words)
+        return sum(any(word in part for part in sought) for word in self.words)
+
+    def judge(self, value: int, /) -> Breach | None:
+        """Whether any does."""
+        return outside(value, None, 0)
+
+
+def words_of(part: str) -> list[str]:
+    """The words of a part of an address, in lower case."""
+    runs = _LETTERS.findall(unquote(part))
+    return [word.lower() for run in runs for word in _CAMEL.split(run)]
+
+
+def _parts(url: str) -> dict[str, str]:
+    address, _, query = url.partition("?")
+    host, _, path = address.partition("://")[2].partition("/")
+    return {"host": host, "path": path, "query": query}
