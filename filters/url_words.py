@@ -12,7 +12,7 @@ from filters.base import Breach, outside
 from obelics_pipeline.document import ImageNode
 
 PUBLISHED: Final = ("logo", "button", "icon", "plugin", "widget", "porn", "xxx", "sex")
-"""The words of OBELICS (arXiv 2306.16527, appendix A.1; ``URL_BAN_WORDS`` of its code)."""
+"""The words of OBELICS (huggingface/OBELICS, ``URL_BAN_WORDS``)."""
 
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spawning_stub import FAULTS, KEY, SpawningStub, listing, slow, status
 
 from obelics_pipeline.config import convert
 from obelics_pipeline.errors import ConfigError, InputError
@@ -31,7 +32,6 @@ from obelics_pipeline.spawning import (
     sendable,
 )
 from obelics_pipeline.verdict_cache import DAY, Verdict, VerdictCache, now_ms
-from tests.spawning_stub import FAULTS, KEY, SpawningStub, listing, slow, status
 
 PAGE, IMAGE, ART = "http://news.example/a", "https://cdn.example/a.jpg", "https://art.example/b.png"
 URLS = [PAGE, IMAGE, ART]
