@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from filters.apply import AssembleOptions, FilterOptions, Share
+from filters.consent.policy import Policy
 from filters.dedup.options import DedupOptions
 from filters.profile import TextOptions
 from filters.rules import check_lists
@@ -58,12 +59,13 @@ class ExportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What texts are measured by, and one section per stage.
+    """What texts are measured by, what consent is, and one section per stage.
 
     What is not written has its default; rules that are not named are off.
     """
 
     text: TextOptions = TextOptions()
+    consent: Policy = Policy()
     extract: ExtractSection = ExtractSection()
     filter: FilterOptions = FilterOptions()
     dedup: DedupOptions = DedupOptions()
@@ -80,8 +82,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "images":
             return section.result
-        timestamps = [self.export.timestamps] if stage == "assemble" else []
-        return [section, self.text.as_data(), *timestamps]
+        others: dict[str, list[Any]] = {"filter": [self.consent], "assemble": [self.export.timestamps]}
+        return [section, self.text.as_data(), *others.get(stage, [])]
 
 
 def shipped() -> tuple[str, ...]:

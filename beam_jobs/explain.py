@@ -15,6 +15,7 @@ from rich.text import Text
 from beam_jobs import io
 from beam_jobs.config import Config
 from filters.apply import Outcome, filter_document
+from filters.consent.verdict import OPT_OUT, Consent
 from filters.decisions import Decision
 from filters.lexicon import lexicon
 from obelics_pipeline import warc
@@ -55,9 +56,8 @@ def explain(place: str, config: Config, url: str | None, console: Console | None
     except PageFailed as error:
         raise RunFailed(f"{place}: the page cannot be extracted ({error.error}): {error}") from error
     document = extraction.document
-    outcome = filter_document(
-        document, replace(config.filter, sample_share=0.0), lexicon(config.text), Tally()
-    )
+    options, consent = replace(config.filter, sample_share=0.0), Consent(config.consent)
+    outcome = filter_document(document, options, lexicon(config.text), Tally(), consent)
     _print_head(console, page, extraction)
     scores = scores_of(extraction.tree) if config.extract.main_content else {}
     console.print(_table(rows_of(extraction), scores, outcome.decisions))
@@ -157,6 +157,8 @@ def _print_verdict(console: Console, outcome: Outcome) -> None:
 
 def why(row: Decision) -> str:
     """A decision in words: ``word_count: 3 < 4``."""
+    if row.rule == OPT_OUT and row.level == "document":
+        return f"{row.rule}: {row.excerpt}"
     if row.value is None or row.threshold is None:
         return row.rule
     return f"{row.rule}: {row.value:g} {row.op} {row.threshold:g}"

@@ -23,6 +23,7 @@ from beam_jobs.retuned import Change, Counts, Retuned
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, DEDUP, EXTRACT, FILTER, IMAGES, LAYOUTS, Layout
 from filters.apply import AssembleOptions, Outcome, assemble_document, filter_document
+from filters.consent.verdict import Consent
 from filters.decisions import Decision, sampled
 from filters.lexicon import lexicon
 from obelics_pipeline.accounting import Tally
@@ -123,7 +124,8 @@ def _judged(sample: Sample, config: Config, tally: Tally) -> Iterator[tuple[int,
 
 def _filter(sample: Sample, config: Config) -> Judge:
     words, options = lexicon(config.text), replace(config.filter, sample_share=1.0)
-    return lambda document, tally: filter_document(document, options, words, tally)
+    consent = Consent(config.consent)
+    return lambda document, tally: filter_document(document, options, words, tally, consent)
 
 
 def _assemble(sample: Sample, config: Config) -> Judge:

@@ -32,7 +32,7 @@ def _parts(*folders: str) -> tuple[str, ...]:
 
 
 EXTRACT: Final = Layout("extract", "documents", _parts("documents", "failures/extract"))
-FILTER: Final = Layout("filter", "filtered", _parts("filtered", "decisions/filter"))
+FILTER: Final = Layout("filter", "filtered", _parts("filtered", "decisions/filter", "consent/filter"))
 DEDUP: Final = Layout(
     "dedup", "deduplicated", _parts("deduplicated", "decisions/dedup", "signatures", "superseded")
 )

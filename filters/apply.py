@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Annotated, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from filters.base import Refusal
+from filters.consent.policy import Action, Policy
+from filters.consent.verdict import OPT_OUT, Consent, EvidenceRow, Judgement
 from filters.decisions import Decision, Judged, Ledger, number
 from filters.language import Identified
 from filters.lexicon import Lexicon
@@ -22,6 +25,9 @@ OK: Final = "ok"
 
 IMAGE_CHARACTERS: Final = 100
 """What an image counts for in a batch, so that documents without text do not gather without end."""
+
+CONSENT: Final = Consent(Policy())
+"""What is asked of pages unless a caller says otherwise: the usual policy, without registries."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -61,12 +67,14 @@ class Outcome(msgspec.Struct, frozen=True):
     ``document`` is what its rules left of it, with its measures (all of them if it is kept or in the sample,
     else those up to the refusal). ``refusal`` is why it is rejected, ``None`` if it is kept. ``statuses`` has
     a word for each image of an assembled document: ``ok``, the rule that refused it, or why there is none.
+    ``evidence`` are the rows for ``consent/``.
     """
 
     document: Document
     refusal: Refusal | None
     decisions: tuple[Decision, ...]
     statuses: tuple[str, ...] = ()
+    evidence: tuple[EvidenceRow, ...] = ()
 
     @property
     def kept(self) -> bool:
@@ -75,29 +83,48 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def filter_documents(
-    documents: Iterable[Document], options: FilterOptions, lexicon: Lexicon, tally: Tally
+    documents: Iterable[Document],
+    options: FilterOptions,
+    lexicon: Lexicon,
+    tally: Tally,
+    consent: Consent = CONSENT,
 ) -> Iterator[Outcome]:
     """``filter_document`` for many, in order; cheaper, because their texts are counted together."""
     for batch in batches(documents, _size):
         blocks_of_all = blocks_of_each([document.texts for document in batch], lexicon)
         for document, blocks in zip(batch, blocks_of_all, strict=True):
-            yield _filtered(document, blocks, options, lexicon, tally)
+            yield _filtered(document, blocks, options, lexicon, tally, consent)
 
 
 def _size(document: Document) -> int:
     return sum(len(node.text) for node in document.texts) + IMAGE_CHARACTERS * len(document.images)
 
 
-def filter_document(document: Document, options: FilterOptions, lexicon: Lexicon, tally: Tally) -> Outcome:
-    """Drop refused paragraphs and images, then keep or reject what is left; count every item once."""
-    return _filtered(document, blocks_of(document.texts, lexicon), options, lexicon, tally)
+def filter_document(
+    document: Document,
+    options: FilterOptions,
+    lexicon: Lexicon,
+    tally: Tally,
+    consent: Consent = CONSENT,
+) -> Outcome:
+    """Drop what opts out, then what rules refuse, then keep or reject what is left; count every item once."""
+    return _filtered(document, blocks_of(document.texts, lexicon), options, lexicon, tally, consent)
 
 
 def _filtered(
-    document: Document, blocks: list[Block], options: FilterOptions, lexicon: Lexicon, tally: Tally
+    document: Document,
+    blocks: list[Block],
+    options: FilterOptions,
+    lexicon: Lexicon,
+    tally: Tally,
+    consent: Consent,
 ) -> Outcome:
     ledger = Ledger(document, options.sample_share, tally)
-    images = ledger.judged(options.image, document.images)
+    judgement, evidence = consent.of_page(document)
+    if judgement.action is Action.DROP_DOCUMENT:
+        refused = ledger.refuse(_opted_out(), judgement.value)
+        return Outcome(document, refused, tuple(ledger.rows), evidence=evidence)
+    images = _of_images(document, judgement, options, ledger)
     texts = zip(blocks, ledger.judged(options.paragraph, blocks), strict=True)
     nodes: list[Node] = []
     kept: list[Block] = []
@@ -111,7 +138,20 @@ def _filtered(
                 nodes.append(node)
                 kept.append(block)
     pruned = replace(document, nodes=tuple(nodes))
-    return _outcome(pruned, content_of(kept, lexicon, len(nodes) - len(kept)), options.document, ledger)
+    content = content_of(kept, lexicon, len(nodes) - len(kept))
+    return replace(_outcome(pruned, content, options.document, ledger), evidence=evidence)
+
+
+def _of_images(
+    document: Document, judgement: Judgement, options: FilterOptions, ledger: Ledger
+) -> Iterator[Judged]:
+    if judgement.action is Action.DROP_IMAGE:
+        return repeat((_opted_out(), ()))
+    return ledger.judged(options.image, document.images)
+
+
+def _opted_out() -> Refusal:
+    return Refusal(OPT_OUT, None, None, None)
 
 
 def assemble_document(

@@ -24,12 +24,12 @@ class Breach(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """The name of the rule that refused, and the limit it found violated."""
+    """The name of the rule that refused, and the limit it found violated, if it has limits."""
 
     rule: str
     value: float | None
     threshold: float | None
-    op: str
+    op: str | None
 
 
 class Rule(Protocol[S_contra, V]):

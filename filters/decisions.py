@@ -87,9 +87,24 @@ class Ledger:
         self._tally.enter("images")
         self._tally.miss("images", status)
 
+    def refuse(self, refusal: Refusal, why: str) -> Refusal:
+        """Record that the document is refused as a whole, unread: the row quotes ``why`` and none of its text."""
+        images = len(self._document.images)
+        self._waiting = {"paragraph": len(self._document.nodes) - images, "image": images}
+        self._count(refusal)
+        self._write("document", None, why, refusal, [])
+        return refusal
+
     def close(self, trials: list[Trial]) -> Refusal | None:
         """Record what was decided on the document, and with it on what is left in it."""
         refusal = refusal_of(trials)
+        self._count(refusal)
+        if refusal is not None or self.sampled:
+            opening = " ".join(node.text[:EXCERPT] for node in self._document.texts[:EXCERPT])
+            self._write("document", None, opening, refusal, trials if self.sampled else [])
+        return refusal
+
+    def _count(self, refusal: Refusal | None) -> None:
         refused = Counter(self._refused)
         for level, n in {**self._waiting, "document": 1}.items():
             if n and refusal is not None:
@@ -100,10 +115,6 @@ class Ledger:
         for (level, rule), n in refused.items():
             self._tally.enter(f"{level}s", n)
             self._tally.reject(f"{level}s", rule, n)
-        if refusal is not None or self.sampled:
-            opening = " ".join(node.text[:EXCERPT] for node in self._document.texts[:EXCERPT])
-            self._write("document", None, opening, refusal, trials if self.sampled else [])
-        return refusal
 
     def _write(
         self, level: str, index: int | None, text: str, refusal: Refusal | None, trials: Sequence[Trial]

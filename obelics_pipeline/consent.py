@@ -1,8 +1,8 @@
-"""Consent signals of a page: what its headers and meta tags ask of those who would collect it.
+"""Consent signals of a page or an image: what its headers and meta tags ask of those who would collect it.
 
 Only recorded here, as ``source:directive`` or ``source:agent:directive``; what follows from them is decided
-later, by a policy. Directives that allow (``all``, ``index``, ``max-image-preview``, ``train-ai=y``) say
-nothing against, and are left out.
+later, by a policy (``filters/consent``). Directives that allow (``all``, ``index``, ``max-image-preview``,
+``train-ai=y``) say nothing against, and are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+import msgspec
+
 RESTRICTIVE: Final = frozenset(
     {"noai", "noimageai", "noml", "noindex", "noimageindex", "none", "noarchive", "nocache", "nosnippet"}
 )
@@ -22,9 +24,10 @@ RESTRICTIVE: Final = frozenset(
 # fmt: off
 AGENTS: Final = frozenset((
     "ai2bot", "amazonbot", "anthropic-ai", "applebot", "applebot-extended", "bingbot", "bytespider",
-    "ccbot", "claudebot", "cohere-ai", "diffbot", "facebookbot", "google-extended", "googlebot",
-    "googlebot-image", "googlebot-news", "gptbot", "img2dataset", "meta-externalagent", "msnbot", "omgili",
-    "perplexitybot", "slurp", "yandex",
+    "ccbot", "claudebot", "cohere-ai", "cohere-training-data-crawler", "diffbot", "facebookbot",
+    "google-extended", "googlebot", "googlebot-image", "googlebot-news", "gptbot", "img2dataset",
+    "meta-externalagent", "msnbot", "obelics-builder", "omgili", "omgilibot", "pangubot", "perplexitybot",
+    "slurp", "timpibot", "webzio-extended", "yandex",
 ))
 # fmt: on
 """Names of agents that meta tags address; for headers any name is recorded."""
@@ -40,8 +43,32 @@ _USAGE = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)\s*=\s*n\s*(?:;.*)?")
 Pairs = Iterable[tuple[str, str]]
 
 
+class Signal(msgspec.Struct, frozen=True):
+    """A recorded signal in its pieces; ``agent`` is empty if all are addressed.
+
+    ``argument`` is the day of ``unavailable_after`` (ISO 8601), if it could be read.
+    """
+
+    source: str
+    directive: str
+    agent: str = ""
+    argument: str = ""
+
+
+def read_signal(text: str) -> Signal:
+    """The pieces of a string that ``signals`` returned. Never raises."""
+    source, _, rest = text.partition(":")
+    if not source.endswith("robots") and source != "x-robots-tag":
+        return Signal(source, rest)
+    first, _, others = rest.partition(":")
+    if first in RESTRICTIVE or first in _VALUED:
+        return Signal(source, first, "", others)
+    directive, _, argument = others.partition(":")
+    return Signal(source, directive, first, argument)
+
+
 def signals(headers: Pairs, meta: Pairs) -> tuple[str, ...]:
-    """The signals of a page, sorted, each once; never raises.
+    """The signals of a page, or of an image (which has no ``meta``), sorted, each once; never raises.
 
     ``headers`` and ``meta`` (of ``<meta name content>``) are pairs of a lower-case name and a value.
     ``unavailable_after`` carries its date, for the policy to compare.

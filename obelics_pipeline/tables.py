@@ -66,6 +66,20 @@ DECISIONS: Final = pa.schema(
 )
 """One row for every rejection, of whatever level."""
 
+CONSENT: Final = pa.schema(
+    [
+        ("level", pa.string()),
+        ("url", pa.string()),
+        ("source", pa.string()),
+        ("what", pa.string()),
+        ("value", pa.string()),
+        ("checked_at", pa.timestamp("ms")),
+        ("verdict", pa.string()),
+        ("rule", pa.string()),
+    ]
+)
+"""One row for every signal on consent, with what follows from it."""
+
 FAILURES: Final = pa.schema(
     [
         ("url", pa.string()),

@@ -35,7 +35,9 @@ MISTAKES = [
     pytest.param("1: {}", "the key 1 is no word", id="a number as key"),
     pytest.param("? [a]\n: b", "not YAML: line 1, column 3: found unhashable key", id="a list as key"),
     pytest.param(
-        "fitler: {}", "no section 'fitler'; did you mean 'filter'? known: assemble, consent, dedup, ", id="section"
+        "fitler: {}",
+        "no section 'fitler'; did you mean 'filter'? known: assemble, consent, dedup, ",
+        id="section",
     ),
     pytest.param("filter: 3", "filter: 3 is no mapping", id="section is a number"),
     pytest.param(

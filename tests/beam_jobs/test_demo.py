@@ -53,8 +53,9 @@ def report_of(folder: Path) -> Report:
 def test_every_page_and_picture_of_the_sample_is_accounted_for(built: tuple[Path, str]) -> None:
     levels = {stage.stage: stage.tally.levels for stage in report_of(built[0]).stages}
     assert levels["extract"]["pages"].entered == levels["extract"]["pages"].kept == 77
+    assert levels["filter"]["documents"].rejected["opt_out"] == 3
     assert levels["dedup"]["documents"].rejected == {"same_text": 2, "url": 9}
-    assert levels["dedup"]["paragraphs"].rejected["repeated_paragraph"] == 25
+    assert levels["dedup"]["paragraphs"].rejected["repeated_paragraph"] == 22
     assert levels["dedup"]["images"].rejected["repeated_image"] == 8
     assert levels["filter"]["documents"].rejected["language"] == 6
     assert set(levels["images"]["image_urls"].unavailable) == {
