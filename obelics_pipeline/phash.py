@@ -57,17 +57,23 @@ def phash(image: Image.Image) -> str | None:
 
 def _grid(image: Image.Image) -> npt.NDArray[np.float64]:
     """``SIDE`` rows of ``SIDE`` grey values, 0 to 255."""
-    image = _plain(image)
+    image = plain(image)
     factors = max(1, image.width // FINE), max(1, image.height // FINE)
     box = (0.0, 0.0, image.width / factors[0], image.height / factors[1])
-    image = image.reduce(factors)
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
-    grey = image.convert("L").convert("F")  # F: the grid is not rounded to whole values
+    grey = (
+        on_white(image.reduce(factors)).convert("L").convert("F")
+    )  # F: the grid is not rounded to whole values
     return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box), np.float64)
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
+    """``image`` with its transparency, if it is RGBA, laid on white."""
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
+    return image
+
+
+def plain(image: Image.Image) -> Image.Image:
     """``image`` in L, RGB or RGBA, the modes that can be averaged, and of a bounded size."""
     if max(image.size) > _MOST:
         size = min(image.width, _MOST), min(image.height, _MOST)
