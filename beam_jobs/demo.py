@@ -80,6 +80,7 @@ def demo_config(address: str) -> Config:
         allow_private=True,
         connect_timeout=1.0,
         total_timeout=4.0,
+        retry_wait=1.0,
         concurrency=8,
         shard_images=200,
     )

@@ -6,20 +6,27 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
-from typing import IO
+from typing import IO, TypeAlias
 
 import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
+from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer, row_groups
-from beam_jobs.stages import DEDUP, IMAGES, Plan, Session
+from beam_jobs.stages import DEDUP, FILTER, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
+from filters.consent.policy import Policy
 from obelics_pipeline import images_table as tables
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
 from obelics_pipeline.images_table import FetchLog, ImageFile, ImageResult
+from obelics_pipeline.tables import CONSENT
+from obelics_pipeline.url import canonical
+
+Row: TypeAlias = tuple[str, int, str]
+"""A URL, the number of slots that show it, nothing; or the key of one, 0, and what a page said that reserves it."""
 
 
 class UrlSlots(msgspec.Struct, frozen=True):
@@ -32,24 +39,36 @@ class UrlSlots(msgspec.Struct, frozen=True):
 def plan(session: Session) -> Plan:
     """Hash the image URLs into shards whose number depends on the documents and the configuration alone."""
     found = stages.read_manifest(session.source, DEDUP)
+    filtered = stages.read_manifest(session.source, FILTER)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
-    section = session.config.images
+    evidence = evidence_files(session.source, filtered)
+    section, policy = session.config.images, session.config.consent
     shards = max(1, -(-found.tally.level("images").kept // section.shard_images))
     result = session.config.result_of("images")
-    made = stages.plan(session, IMAGES, result, [stages.input_of(found, DEDUP)], shards)
+    inputs = [stages.input_of(found, DEDUP), stages.input_of(filtered, FILTER)]
+    made = stages.plan(session, IMAGES, result, inputs, shards)
+    work = partial(fetch_part, options=section, policy=policy)
 
     def build(pipeline: beam.Pipeline) -> None:
-        urls = (
+        shown = (
             pipeline
             | "Parts" >> beam.Create(paths)
             | "ReadImageUrls" >> beam.FlatMap(image_urls)
             | "CountSlots" >> beam.CombinePerKey(sum)
-            | "ByShard" >> beam.Map(_with_shard, shards)
+            | "ByShard" >> beam.MapTuple(partial(_with_shard, shards))
+        )
+        reserved = (
+            pipeline
+            | "Evidence" >> beam.Create(evidence)
+            | "ReadReserved" >> beam.FlatMap(reserved_images)
+            | "SaidOnce" >> beam.CombinePerKey(min)
+            | "ReservedByShard" >> beam.MapTuple(lambda key, said: (shard_of(key, shards), (key, 0, said)))
         )
         _ = (
-            urls
+            (shown, reserved)
+            | beam.Flatten()
             | "GiveToShards" >> GiveToParts([""] * shards)
-            | "FetchImages" >> beam.ParDo(DoPart(made.space, partial(fetch_part, options=section)))
+            | "FetchImages" >> beam.ParDo(DoPart(made.space, work))
         )
 
     return msgspec.structs.replace(made, build=build)
@@ -72,21 +91,24 @@ def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
 
 
-def _with_shard(row: tuple[str, int], shards: int) -> tuple[int, tuple[str, int]]:
-    return shard_of(row[0], shards), row
+def _with_shard(shards: int, url: str, slots: int) -> tuple[int, Row]:
+    return shard_of(canonical(url), shards), (url, slots, "")  # where what pages say of it goes, too
 
 
-def fetch_part(part: Part, path: str, rows: list[tuple[str, int]], options: FetchOptions) -> Tally:
-    """Fetch the URLs of a shard; four tables tell what came of it, each sorted by URL."""
-    rows.sort()
+def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, policy: Policy) -> Tally:
+    """Fetch the URLs of a shard that may be fetched; five tables tell what came of it, each sorted by URL."""
+    shown = sorted((url, slots) for url, slots, _ in rows if slots)
+    consent = ImageConsent(policy, {key: said for key, slots, said in rows if not slots})
     urls = part.table("image_urls", tables.IMAGE_URLS)
     with flat_writer(urls, tables.IMAGE_URLS) as writer:
-        for url, slots in rows:
+        for url, slots in shown:
             writer.add(UrlSlots(url, slots))
     with tempfile.TemporaryFile() as spool:
-        mixed = sorted((url for url, _ in rows), key=_digest)  # else the URLs of one host come together
-        fetched = _fetch(mixed, options, spool)
+        fetched = _fetch([url for url, _ in shown], options, consent, spool)
         stored = _store(part, fetched, spool)
+    with flat_writer(part.table("consent/images", CONSENT), CONSENT) as evidence:
+        for row in sorted(consent.rows, key=lambda row: (row.url, row.source, row.value)):
+            evidence.add(row)
     tally = counting("image_urls")
     with (
         flat_writer(part.table("image_results", tables.IMAGE_RESULTS), tables.IMAGE_RESULTS) as results,
@@ -99,13 +121,18 @@ def fetch_part(part: Part, path: str, rows: list[tuple[str, int]], options: Fetc
     return tally
 
 
-def _fetch(urls: list[str], options: FetchOptions, spool: IO[bytes]) -> list[tuple[FetchResult, int]]:
+def _fetch(
+    urls: list[str], options: FetchOptions, consent: ImageConsent, spool: IO[bytes]
+) -> list[tuple[FetchResult, int]]:
     """The results by URL, without bodies: those go to ``spool``, at the positions returned.
 
     Downloads end in any order; the tables are in one.
     """
-    fetched = []
-    for result in fetch_images(urls, options):
+    refused = {url: result for url in urls if (result := consent.refusal(url)) is not None}
+    fetched = [(result, 0) for result in refused.values()]
+    mixed = sorted(set(urls) - set(refused), key=_digest)  # else the URLs of one host come together
+    for answer in fetch_images(mixed, options, consent.of_headers):
+        result = consent.of_result(answer)
         position = spool.tell()
         if result.body is not None:
             spool.write(result.body)
@@ -145,8 +172,11 @@ def _row(result: FetchResult, part: int, stored: dict[str, int]) -> ImageResult:
         width=result.width,
         height=result.height,
         num_bytes=result.num_bytes,
+        md5=result.md5,
+        sha1=result.sha1,
         sha256=result.sha256,
         phash=result.phash,
+        signals=result.signals,
         part=part if ok else None,
         offset=stored[result.sha256] if ok and result.sha256 else None,
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from functools import cache
 from socket import AI_NUMERICHOST, AddressFamily
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -20,6 +22,7 @@ import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from obelics_pipeline.consent import signals
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
 from obelics_pipeline.netguard import BlockedAddress, guarded_socket
 from obelics_pipeline.url import resolve
@@ -27,11 +30,25 @@ from obelics_pipeline.url import resolve
 DNS_SECONDS: Final = 300
 """How long an answer of the name service is reused; image URLs of one host come in crowds."""
 
+RATE_SECONDS: Final = 5.0
+"""After how long the speed of a body is judged."""
+
+Refuse: TypeAlias = Callable[[tuple[str, ...]], str | None]
+"""Whether the signals of an answer (``consent.signals``) forbid its body to be read: the one that does, or None."""
+
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
+_TRANSIENT: Final = frozenset(
+    {FetchStatus.DNS, FetchStatus.CONNECT, FetchStatus.HTTP_5XX, FetchStatus.HOST_BUSY, FetchStatus.HOST_DOWN}
+)
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What came of the requests for one URL. ``ok`` says that ``body`` is whole, not what it is."""
+    """What came of the requests for one URL. ``ok`` says that ``body`` is whole, not what it is.
+
+    ``patience`` is the time, in seconds since 1970, before which the host does not want to be asked again.
+    """
 
     status: FetchStatus
     http_status: int | None = None
@@ -40,14 +57,23 @@ class Answer(msgspec.Struct, frozen=True):
     content_type: str | None = None
     content_encoding: str = ""
     location: str | None = None
+    patience: float | None = None
+    signals: tuple[str, ...] = ()
     detail: str = ""
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same question may be answered another time."""
+        late = self.status is FetchStatus.TIMEOUT and self.http_status is None
+        return late or self.status in _TRANSIENT
 
 
 class Client:
     """Asks for URLs within ``options``; an async context manager that lives in one event loop."""
 
-    def __init__(self, options: FetchOptions) -> None:
+    def __init__(self, options: FetchOptions, refuse: Refuse) -> None:
         self._options = options
+        self._refuse = refuse
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
@@ -82,8 +108,11 @@ class Client:
         if not self._port_allowed(target):
             return Answer(FetchStatus.BAD_URL, detail=f"port {URL(target).port} is not asked")
         seconds = self._options.total_timeout
+        seen: tuple[str, ...] = ()
         for _ in range(self._options.max_redirects + 1):
             answer, seconds = await self._in_turn(target, seconds)
+            seen = tuple(sorted({*seen, *answer.signals}))
+            answer = msgspec.structs.replace(answer, signals=seen)
             if answer.location is None:
                 return answer
             following = resolve(answer.location, target)
@@ -121,22 +150,31 @@ class Client:
             http_status=response.status,
             content_type=response.headers.get("Content-Type"),
             content_encoding=",".join(response.headers.getall("Content-Encoding", ())),
+            signals=signals(((name.lower(), value) for name, value in response.headers.items()), ()),
         )
         location = response.headers.get("Location")
-        if response.status in _REDIRECTS and location is not None:
+        redirects = response.status in _REDIRECTS and location is not None
+        if not redirects and answer.status is not FetchStatus.OK:
+            return msgspec.structs.replace(answer, patience=_patience(response.headers.get("Retry-After")))
+        if reason := self._refuse(answer.signals):
+            return msgspec.structs.replace(answer, status=FetchStatus.OPTOUT, detail=reason)
+        if location is not None and redirects:
             return msgspec.structs.replace(answer, location=_readable(location))
-        if answer.status is not FetchStatus.OK:
-            return answer
         return await self._with_body(answer, response)
 
     async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer:
         limit = self._options.max_bytes
         body = bytearray()
+        begun = time.monotonic()
         too_large = (response.content_length or 0) > limit
         try:
             while not too_large and (chunk := await response.content.readany()):
                 body += chunk
                 too_large = len(body) > limit
+                seconds = time.monotonic() - begun
+                if seconds > RATE_SECONDS and len(body) < self._options.min_rate * seconds:
+                    detail = f"{len(body)} bytes in {seconds:.0f} s"
+                    return msgspec.structs.replace(answer, status=FetchStatus.TIMEOUT, detail=detail)
         except (aiohttp.ClientError, ConnectionError):
             detail = f"broke off after {len(body)} bytes"
             return msgspec.structs.replace(answer, status=FetchStatus.TRUNCATED, detail=detail)
@@ -194,9 +232,25 @@ def _tls() -> ssl.SSLContext:
 def _status(code: int) -> FetchStatus:
     if code in (200, 203):
         return FetchStatus.OK
+    if code == 429:
+        return FetchStatus.HOST_BUSY
     if 400 <= code < 500:
         return FetchStatus.HTTP_4XX
     return FetchStatus.HTTP_5XX if 500 <= code < 600 else FetchStatus.HTTP_OTHER
+
+
+def _patience(value: str | None) -> float | None:
+    """The time of a ``Retry-After`` header, in seconds or as a date (RFC 9110, 10.2.3); None if it has none."""
+    if value is None:
+        return None
+    try:
+        return (
+            time.time() + int(value)
+            if value.strip().isdecimal()
+            else parsedate_to_datetime(value).timestamp()
+        )
+    except (ValueError, OverflowError):
+        return None
 
 
 def _readable(location: str) -> str:

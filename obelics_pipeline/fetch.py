@@ -1,7 +1,7 @@
 """Download images: every URL ends with exactly one status, within fixed bounds of time and memory.
 
 The network runs in a thread of its own, so that a slow consumer never makes a download late; images are
-checked in the consumer's thread, so that a slow image does not either.
+checked in the consumer's time, in a process of their own, so that a slow image does not either.
 """
 
 from __future__ import annotations
@@ -11,52 +11,65 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import msgspec
 
-from obelics_pipeline.download import Answer, Client
+from obelics_pipeline.decoder import Decoder, decoder
+from obelics_pipeline.download import Answer, Client, Refuse
 from obelics_pipeline.fetch_types import FetchOptions, FetchResult, FetchStatus
 from obelics_pipeline.http import undo_encodings
-from obelics_pipeline.image import begins_like_an_image, inspect
+from obelics_pipeline.image import begins_like_an_image
+from obelics_pipeline.patience import Patience
 
-__all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images"]
+__all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images", "reserved"]
+
+_NO_TRAINING: Final = ("noai", "noimageai", "noml")
 
 _Asked: TypeAlias = "asyncio.Task[tuple[str, Answer]]"
 
 
-def fetch_images(urls: Iterable[str], options: FetchOptions) -> Iterator[FetchResult]:
+def fetch_images(
+    urls: Iterable[str], options: FetchOptions, refuse: Refuse | None = None
+) -> Iterator[FetchResult]:
     """Download and check every URL of ``urls``: one result for each, in the order in which they complete.
+
+    ``refuse`` is asked of every answer, redirects too, before its body is read; by default it is ``reserved``.
+    Failures that may pass are tried again when all others are done (``FetchOptions.retry_wait``).
 
     ``urls`` is read as places become free, and no more than ``options.concurrency`` URLs are on their way or
     waiting to be taken, which bounds the memory at that many bodies. URLs that wait for their host
     (``per_host``) take places too: mix the hosts, by a hash of the URL say. URLs are not compared: one
     that is passed twice is downloaded twice. Close the generator to stop early; the rest is given up.
     """
-    waiting = iter(urls)
-    with _Network(options) as network:
-        under_way = 0
-        for url in islice(waiting, options.concurrency):
-            network.ask(url)
-            under_way += 1
-        while under_way:
-            url, answer = network.take()
-            under_way -= 1
-            for following in islice(waiting, 1):
-                network.ask(following)
-                under_way += 1
-            yield _result(url, answer, options)
+    with _Network(options, refuse or reserved(options.user_agent)) as network, decoder() as child:
+        patience = Patience(options)
+        for again in (False, True):
+            asked = network.answers(patience.pause() if again else urls, patience)
+            for url, answer in asked:
+                yield _result(url, answer, options, child)
+
+
+def reserved(user_agent: str) -> Refuse:
+    """What refuses images whose headers reserve them from machine learning, for all or for this agent by name.
+
+    ``X-Robots-Tag`` with noai, noimageai or noml; ``tdm-reservation: 1``; ``Content-Usage: train-ai=n``.
+    """
+    token = user_agent.partition("/")[0].strip().lower()
+    robots = {f"x-robots-tag:{agent}{word}" for agent in ("", f"{token}:") for word in _NO_TRAINING}
+    forbidding = robots | {"tdm-reservation:1", "content-usage:train-ai=n"}
+    return lambda signals: next((signal for signal in signals if signal in forbidding), None)
 
 
 class _Network:
     """A client in an event loop in a thread: URLs go in, answers come out as they are complete."""
 
-    def __init__(self, options: FetchOptions) -> None:
+    def __init__(self, options: FetchOptions, refuse: Refuse) -> None:
         self._options = options
+        self._refuse = refuse
         self._done: SimpleQueue[_Asked] = SimpleQueue()
         self._tasks: set[_Asked] = set()
         self._stop = asyncio.Event()
@@ -65,12 +78,25 @@ class _Network:
         self._thread.start()
         self._loop, self._client = started.result()
 
-    def ask(self, url: str) -> None:
-        self._loop.call_soon_threadsafe(self._start, url)
-
-    def take(self) -> tuple[str, Answer]:
-        """The next complete answer; waits for it."""
-        return self._done.get().result()
+    def answers(self, urls: Iterable[str], patience: Patience) -> Iterator[tuple[str, Answer]]:
+        """The final answers to ``urls``, ``concurrency`` at a time; what is to be tried again is left out."""
+        waiting, under_way = iter(urls), 0
+        complete: list[tuple[str, Answer]] = []
+        while True:
+            while under_way < self._options.concurrency and (url := next(waiting, None)) is not None:
+                if (spared := patience.spares(url)) is None:
+                    self._loop.call_soon_threadsafe(self._start, url)
+                    under_way += 1
+                elif not patience.takes(url, spared, asked=False):
+                    complete.append((url, spared))
+            yield from complete
+            complete.clear()
+            if not under_way:
+                return
+            url, answer = self._done.get().result()
+            under_way -= 1
+            if not patience.takes(url, answer, asked=True):
+                complete.append((url, answer))
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +116,7 @@ class _Network:
             started.set_exception(error)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, Client]]) -> None:
-        async with Client(self._options) as client:
+        async with Client(self._options, self._refuse) as client:
             started.set_result((asyncio.get_running_loop(), client))
             await self._stop.wait()
             for task in self._tasks:
@@ -107,13 +133,14 @@ class _Network:
         return url, await self._client.get(url)
 
 
-def _result(url: str, answer: Answer, options: FetchOptions) -> FetchResult:
+def _result(url: str, answer: Answer, options: FetchOptions, child: Decoder) -> FetchResult:
     result = FetchResult(
         url,
         answer.status,
         http_status=answer.http_status,
         final_url=answer.final_url,
         content_type=answer.content_type,
+        signals=answer.signals,
         fetched_at=time.time_ns() // 1_000_000,
         detail=answer.detail,
     )
@@ -123,15 +150,18 @@ def _result(url: str, answer: Answer, options: FetchOptions) -> FetchResult:
     if len(body) > options.max_bytes:
         detail = f"unpacks to more than {options.max_bytes} bytes"
         return msgspec.structs.replace(result, status=FetchStatus.TOO_LARGE, detail=detail)
-    return _checked(result, body, options.max_pixels)
+    return _checked(result, body, options.max_pixels, child)
 
 
-def _checked(result: FetchResult, body: bytes, max_pixels: int) -> FetchResult:
+def _checked(result: FetchResult, body: bytes, max_pixels: int, child: Decoder) -> FetchResult:
     """The result with what its whole body is: an image, or why it is none."""
-    result = msgspec.structs.replace(result, num_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+    digests = {name: hashlib.new(name, body).hexdigest() for name in ("md5", "sha1", "sha256")}
+    result = msgspec.structs.replace(result, num_bytes=len(body), **digests)
     if not body:
         return msgspec.structs.replace(result, status=FetchStatus.EMPTY)
-    facts = inspect(body, max_pixels)
+    if not begins_like_an_image(body):
+        return msgspec.structs.replace(result, status=FetchStatus.NOT_IMAGE)
+    facts = child.inspect(body, max_pixels)
     if isinstance(facts, FetchStatus):
         return msgspec.structs.replace(result, status=facts)
     return msgspec.structs.replace(result, body=body, **msgspec.structs.asdict(facts))

@@ -34,11 +34,17 @@ class FetchStatus(StrEnum):
     TLS = "tls"
     """No trusted encrypted connection."""
     TIMEOUT = "timeout"
-    """Not connected within ``connect_timeout``, or not complete within ``total_timeout``."""
+    """Not connected within ``connect_timeout``, not complete within ``total_timeout``, or slower than ``min_rate``."""
     PROTOCOL = "protocol"
     """The answer is not usable HTTP: malformed, or headers without measure."""
     REDIRECT = "redirect"
     """Too many redirects, or one to something that is not asked (another scheme, a port)."""
+    OPTOUT = "optout"
+    """A header on the way to the image reserves it; its body was not read."""
+    HOST_BUSY = "host_busy"
+    """The host asked for patience (429, or ``Retry-After``), longer than we wait; perhaps for another URL."""
+    HOST_DOWN = "host_down"
+    """Not asked any more: ``host_failures`` URLs of the host failed in a row, and one more later."""
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     HTTP_OTHER = "http_other"
@@ -52,12 +58,14 @@ class FetchStatus(StrEnum):
     NOT_IMAGE = "not_image"
     """The bytes are not of a supported image format, whatever the headers say."""
     UNDECODABLE = "undecodable"
-    """The bytes begin like an image and cannot be decoded to the end."""
+    """The bytes begin like an image and cannot be decoded to the end within bounds of time and memory."""
     TOO_MANY_PIXELS = "too_many_pixels"
     """The image's header announces more than ``max_pixels``; it was not decoded."""
 
 
-_POSITIVE: Final = ("connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host")
+_POSITIVE: Final = (
+    "connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host", "host_failures"
+)  # fmt: skip
 
 
 class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +76,11 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests for a name (or ``*.suffix``) are dialled at an address and port; URL and Host header stay.
     ``allow_private`` lets loopback and private networks be dialled; link-local, multicast, reserved and
     cloud metadata addresses are refused in any case. ``ports`` are those that a URL may name; none means any.
+
+    A body that after five seconds has come with less than ``min_rate`` bytes per second is given up. Failures that
+    may pass (no address, no connection, no answer in time, 429, 5xx) are tried once more, after all others and a
+    pause of at most ``retry_wait`` seconds, which is as long as hosts that ask for patience get it. A host of
+    which ``host_failures`` URLs failed so in a row is spared until then. With ``retry_wait`` 0 nothing is tried twice.
     """
 
     user_agent: str = f"obelics-builder/{__version__}"
@@ -75,6 +88,9 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total_timeout: float = 20.0
     max_bytes: int = 10_000_000
     max_pixels: int = 64_000_000
+    min_rate: int = 1_000
+    retry_wait: float = 30.0
+    host_failures: int = 10
     max_redirects: int = 5
     concurrency: int = 64
     per_host: int = 4
@@ -86,6 +102,9 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it has to be a number greater than 0")
+        for name in ("retry_wait", "min_rate"):
+            if not 0 <= getattr(self, name) < inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be a number, 0 for none")
         if self.max_redirects < 0:
             raise ValueError(f"max_redirects is {self.max_redirects}; 0 follows none")
         if not self.user_agent.strip() or not self.user_agent.isascii() or not self.user_agent.isprintable():
@@ -116,8 +135,9 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FetchResult(msgspec.Struct, frozen=True):
     """How the download of one URL ended.
 
-    ``body`` is there only when ``status`` is ``ok``; ``sha256`` (64 hexadecimal digits) and ``num_bytes``
-    tell of every body that arrived whole. ``width`` and ``height`` are pixels with the EXIF orientation
+    ``body`` is there only when ``status`` is ``ok``; ``md5``, ``sha1``, ``sha256`` (hexadecimal) and ``num_bytes``
+    tell of every body that arrived whole. ``signals`` are the consent signals in the headers of all answers on the
+    way (``consent.signals``), sorted. ``width`` and ``height`` are pixels with the EXIF orientation
     applied, as a reader sees the image; ``phash`` is its perceptual hash. ``url`` is the one asked for,
     ``final_url`` that of the last request, if there was one. ``fetched_at`` is in milliseconds since 1970,
     UTC. ``detail`` is a few words for people.
@@ -128,6 +148,8 @@ class FetchResult(msgspec.Struct, frozen=True):
     http_status: int | None = None
     final_url: str | None = None
     body: bytes | None = None
+    md5: str | None = None
+    sha1: str | None = None
     sha256: str | None = None
     num_bytes: int | None = None
     format: str | None = None
@@ -135,6 +157,7 @@ class FetchResult(msgspec.Struct, frozen=True):
     height: int | None = None
     phash: str | None = None
     content_type: str | None = None
+    signals: tuple[str, ...] = ()
     fetched_at: int = 0
     detail: str = ""
 

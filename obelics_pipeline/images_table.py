@@ -37,14 +37,18 @@ IMAGE_RESULTS: Final = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("num_bytes", pa.int32()),
+        ("md5", pa.string()),
+        ("sha1", pa.string()),
         ("sha256", pa.string()),
         ("phash", pa.string()),
+        ("signals", pa.list_(pa.string())),
         ("part", pa.int32()),
         ("offset", pa.int64()),
     ]
 )
 """One row for every unique URL, with its one final status. ``part`` and ``offset`` say where in ``images/``
-the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``)."""
+the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``). ``signals``
+are the consent signals in the headers of all answers on the way (``consent.py``)."""
 
 FETCH_LOG: Final = pa.schema(
     [("url", pa.string()), ("fetched_at", pa.timestamp("ms")), ("detail", pa.string())]
@@ -67,8 +71,11 @@ class ImageResult(msgspec.Struct, frozen=True):
     width: int | None = None
     height: int | None = None
     num_bytes: int | None = None
+    md5: str | None = None
+    sha1: str | None = None
     sha256: str | None = None
     phash: str | None = None
+    signals: tuple[str, ...] = ()
     part: int | None = None
     offset: int | None = None
 

@@ -193,6 +193,7 @@ CASES |= {
     "403": reply(403, PNG),
     "404": reply(404, HTML, "text/html"),
     "429": reply(429, Retry_After="3600"),
+    "429-date": reply(429, Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"),
     "500": reply(500, HTML, "text/html"),
     "999": reply(999),
     "big": reply(200, PNG + bytes(300_000)),
@@ -202,6 +203,10 @@ CASES |= {
     "brotli-in-name-only": reply(200, JPEG, Content_Encoding="br"),
     "gzip-bomb": reply(200, gzip.compress(bytes(50_000_000), mtime=0), Content_Encoding="gzip"),
     "cookie": reply(200, PNG, Set_Cookie="id=1; Path=/"),
+    # Images that are reserved
+    "noai": reply(200, PNG, X_Robots_Tag="NoAI, noindex"),
+    "noai-on-the-way": reply(302, Location="/png", X_Robots_Tag="noimageai"),
+    "tdm": reply(200, PNG, tdm_reservation="1"),
     # Redirects
     "relative": reply(301, Location="/png"),
     "loop": reply(302, Location="/loop"),

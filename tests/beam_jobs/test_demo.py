@@ -59,7 +59,7 @@ def test_every_page_and_picture_of_the_sample_is_accounted_for(built: tuple[Path
     assert levels["dedup"]["images"].rejected["repeated_image"] == 8
     assert levels["filter"]["documents"].rejected["language"] == 6
     assert set(levels["images"]["image_urls"].unavailable) == {
-        "blocked_address", "empty", "http_4xx", "http_5xx", "not_image", "redirect",
+        "blocked_address", "empty", "http_4xx", "http_5xx", "not_image", "optout", "redirect",
         "timeout", "too_large", "too_many_pixels", "truncated", "undecodable",
     }  # fmt: skip
     assert levels["images"]["image_urls"].unavailable["blocked_address"] == 1

@@ -94,12 +94,12 @@ def measure(*, tls: bool, quick: bool) -> list[Figure]:
                 )
                 continue
             count = 2 * FEW if quick else COUNT.get(subject, PEER_COUNT)
-            begun = once(subject, python, server, Path(name), FEW)
-            rounds = [
-                once(subject, python, server, Path(name), FEW + count) for _ in range(1 if quick else ROUNDS)
-            ]
-            seconds = min(found.seconds for found in rounds) - begun.seconds
-            cpu = min(found.cpu for found in rounds) - begun.cpu
+            starts, rounds = (
+                [once(subject, python, server, Path(name), images) for _ in range(1 if quick else ROUNDS)]
+                for images in (FEW, FEW + count)
+            )
+            seconds = min(one.seconds for one in rounds) - min(one.seconds for one in starts)
+            cpu = min(one.cpu for one in rounds) - min(one.cpu for one in starts)
             rates[subject] = count / seconds
             must = subject == "ours" and tls
             rows += [

@@ -29,13 +29,16 @@ def name_of(url: str) -> str:
 
 def ours() -> Download:
     """Downloads, checks of the whole image, hashes of bytes and looks."""
+    from obelics_pipeline import decoder
     from obelics_pipeline.fetch import FetchOptions, fetch_images
 
     options = FetchOptions(allow_private=True, ports=(), concurrency=AT_ONCE, per_host=AT_ONCE)
 
     def run(listed: Path) -> int:
         results = fetch_images(listed.read_text().split(), options)
-        return sum(result.sha256 == name_of(result.url) for result in results if result.status == "ok")
+        whole = sum(result.sha256 == name_of(result.url) for result in results if result.status == "ok")
+        decoder.close()  # only children that have ended are counted
+        return whole
 
     return run
 

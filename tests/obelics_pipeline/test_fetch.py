@@ -32,6 +32,7 @@ LOCAL = partial(
     total_timeout=DEADLINE,
     max_bytes=200_000,
     max_pixels=10_000_000,
+    retry_wait=0,
 )
 
 
@@ -43,7 +44,9 @@ def fetch_one(url: str, options: FetchOptions) -> FetchResult:
 STATUSES = {
     FetchStatus.OK: "png jpeg webp gif image-as-html gzip brotli gzip-in-name-only brotli-in-name-only "
     "cookie slow until-close relative absolute to-bytes hops/5",
-    FetchStatus.HTTP_4XX: "403 404 429",
+    FetchStatus.HTTP_4XX: "403 404",
+    FetchStatus.HOST_BUSY: "429 429-date",
+    FetchStatus.OPTOUT: "noai noai-on-the-way tdm",
     FetchStatus.HTTP_5XX: "500",
     FetchStatus.HTTP_OTHER: "204 206 304 999 nowhere",
     FetchStatus.EMPTY: "empty",
@@ -96,6 +99,8 @@ def test_an_image_keeps_its_bytes(name: str, body: bytes, kind: str, server: Fau
         http_status=200,
         final_url=server.url(name),
         body=body,
+        md5=hashlib.md5(body).hexdigest(),
+        sha1=hashlib.sha1(body).hexdigest(),
         sha256=hashlib.sha256(body).hexdigest(),
         num_bytes=len(body),
         format=kind,

@@ -16,7 +16,7 @@ from obelics_pipeline.netguard import guarded_socket
 
 pytestmark = pytest.mark.usefixtures("dialled")
 
-LOCAL = partial(FetchOptions, allow_private=True, ports=(), total_timeout=2)
+LOCAL = partial(FetchOptions, allow_private=True, ports=(), total_timeout=2, retry_wait=0)
 
 
 def fetch_one(url: str, options: FetchOptions) -> FetchResult:
@@ -74,7 +74,7 @@ def test_a_name_that_changes_its_address_is_judged_by_what_is_dialled(
     names["rebind.example"] = ["93.184.215.14", "127.0.0.1"]
     monkeypatch.setattr(download, "DNS_SECONDS", 0)
     urls = ["http://rebind.example/1", "http://rebind.example/2"]
-    statuses = [result.status for result in fetch_images(urls, FetchOptions(concurrency=1))]
+    statuses = [result.status for result in fetch_images(urls, FetchOptions(concurrency=1, retry_wait=0))]
     assert statuses == [FetchStatus.CONNECT, FetchStatus.BLOCKED_ADDRESS]
     assert set(dialled) == {"93.184.215.14"}
 

@@ -24,6 +24,7 @@ STATUS_OF = {
     "500": FetchStatus.HTTP_5XX,
     "loop": FetchStatus.REDIRECT,
     "empty": FetchStatus.EMPTY,
+    "noai": FetchStatus.OPTOUT,
     "truncated": FetchStatus.TRUNCATED,
     "html_as_png": FetchStatus.NOT_IMAGE,
     "stall": FetchStatus.TIMEOUT,
@@ -94,7 +95,7 @@ def test_every_image_is_what_the_manifest_says(site: Path, tool: ModuleType, end
         for line in lines
         for image in msgspec.json.decode(line, type=Entry).images
     }
-    options = FetchOptions(allow_private=True, ports=(), total_timeout=3, per_host=32)
+    options = FetchOptions(allow_private=True, ports=(), total_timeout=3, per_host=32, retry_wait=0)
     results = list(fetch_images(known, options))
     assert sorted(result.url for result in results) == sorted(known)
     assert len(known) == 175

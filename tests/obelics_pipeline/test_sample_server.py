@@ -39,7 +39,8 @@ def fetch(server: SampleServer, paths: list[str]) -> dict[str, FetchResult]:
 
 
 STATUSES = {
-    FetchStatus.OK: "wrong-label.jpg reserved.jpg pixel.gif moved.jpg",
+    FetchStatus.OK: "wrong-label.jpg pixel.gif moved.jpg",
+    FetchStatus.OPTOUT: "reserved.jpg",
     FetchStatus.HTTP_4XX: "taken-down.jpg members-only.jpg lost-negative.jpg",
     FetchStatus.HTTP_5XX: "out-of-order.jpg",
     FetchStatus.TOO_MANY_PIXELS: "poster-wall.png",

@@ -1,0 +1,152 @@
+"""Images are decoded in a child process: a decoder that crashes, hangs or asks for memory costs one image.
+
+``python -m obelics_pipeline.decoder BYTES SECONDS`` is that child. It reads requests from its standard input and
+answers each on its standard output, until the input ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from struct import Struct
+from typing import IO, Final
+
+import msgspec
+
+from obelics_pipeline.fetch_types import FetchStatus
+from obelics_pipeline.image import ImageFacts, inspect
+
+MEMORY: Final = 1_000_000_000
+"""Bytes of address space of the child; 64 megapixels with transparency take 414 MB."""
+SECONDS: Final = 20.0
+"""What the decoding of one image may take; the largest that pass take two, on an idle machine."""
+
+_HEAD: Final = Struct("<II")
+"""The length of what follows, and the most pixels of the image (in an answer nothing)."""
+_PIPE_BYTES: Final = 1 << 20
+"""What a pipe takes before its writer has to wait: most images at once."""
+_ALONE: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Threads of numpy would reserve address space and have nothing to do."""
+
+
+class Decoder:
+    """A child process that inspects images; it is started when it is needed, and again when it has died."""
+
+    def __init__(self, memory: int = MEMORY, seconds: float = SECONDS) -> None:
+        self._bounds = memory, seconds
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def inspect(self, body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
+        """``image.inspect``; ``undecodable`` also for what kills the child or takes too long."""
+        child = self._child = self._child or _start(*self._bounds)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            _write(child.stdin, body, max_pixels)
+            answer, _ = _read(child.stdout)
+        except (BrokenPipeError, EOFError):
+            self.close()
+            return FetchStatus.UNDECODABLE
+        return msgspec.msgpack.decode(answer, type=ImageFacts | FetchStatus)
+
+    def close(self) -> None:
+        """End the child, if there is one, and wait for its end."""
+        if self._child is not None:
+            for stream in (self._child.stdin, self._child.stdout):
+                assert stream is not None
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+            self._child.wait()
+            self._child = None
+
+
+_idle: Final[list[Decoder]] = []
+
+
+@contextlib.contextmanager
+def decoder() -> Iterator[Decoder]:
+    """A decoder of this process that nobody else uses at the time; it stays for the next who wants one."""
+    try:
+        taken = _idle.pop()
+    except IndexError:
+        taken = Decoder()
+    try:
+        yield taken
+    finally:
+        _idle.append(taken)
+
+
+@atexit.register
+def close() -> None:
+    """End all decoders that are not in use."""
+    while _idle:
+        _idle.pop().close()
+
+
+def _start(memory: int, seconds: float) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__, str(memory), str(seconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, **_ALONE},
+    )
+    if sys.platform == "linux":
+        import fcntl
+
+        assert child.stdin is not None
+        with contextlib.suppress(OSError):  # less than that is slower, not wrong
+            fcntl.fcntl(child.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return child
+
+
+def _write(stream: IO[bytes], body: bytes, number: int = 0) -> None:
+    rest = memoryview(_HEAD.pack(len(body), number) + body)
+    while rest:
+        rest = rest[stream.write(rest) :]
+
+
+def _read(stream: IO[bytes]) -> tuple[bytes, int]:
+    """A message and the number before it; ``EOFError`` if there is none, or only a part of it."""
+    length, number = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    return _exactly(stream, length), number
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytes:
+    """The next ``length`` bytes of a stream without a buffer of its own."""
+    data = bytearray()
+    while len(data) < length:
+        piece = stream.read(length - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
+
+
+def main() -> None:
+    """Answer until the input ends; the kernel ends this process when an image takes too long."""
+    memory, seconds = int(sys.argv[1]), float(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the parent, whose end is the end of the input
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    source, sink = (os.fdopen(number, mode, buffering=0) for number, mode in ((0, "rb"), (1, "wb")))
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            body, max_pixels = _read(source)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            facts = inspect(body, max_pixels)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _write(sink, msgspec.msgpack.encode(facts))
+
+
+if __name__ == "__main__":
+    main()
