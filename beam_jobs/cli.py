@@ -94,6 +94,12 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     diff(DiffOptions(options.a, options.b, options.stage, options.output, options.examples, job))
 
 
+def _registry(options: argparse.Namespace) -> None:
+    from beam_jobs import registry_command
+
+    registry_command.ACTIONS[options.action](options)
+
+
 def _demo(options: argparse.Namespace) -> None:
     from beam_jobs.demo import demo
 
@@ -105,6 +111,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "explain": _explain,
     "measure": _measure,
     "retune": _retune,
+    "registry": _registry,
     "demo": _demo,
 }
 """The commands that are no stages."""

@@ -36,7 +36,8 @@ class Parser(argparse.ArgumentParser):
 
     def parse_strictly(self, arguments: Sequence[str], commands: dict[str, Parser]) -> argparse.Namespace:
         """Parse, or raise ``Misconfigured`` with the nearest valid name."""
-        command = next((argument for argument in arguments if not argument.startswith("-")), None)
+        words = [argument for argument in arguments if not argument.startswith("-")]
+        command = " ".join(words[:2]) if " ".join(words[:2]) in commands else next(iter(words), None)
         if command is not None and command not in commands:
             raise Misconfigured(f"no command {_suggest(command, commands)}")
         if command is not None:  # before argparse, which would complain of what is missing instead
@@ -78,6 +79,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         epilog="What follows a bare -- goes to Apache Beam.",
     )
     _diff_options(made["diff"])
+    registry = commands.add_parser("registry", help="lists of opt-outs: compile, show, check")
+    made |= _registry_commands(registry)
     made["demo"] = commands.add_parser("demo", help="the built-in sample site, end to end")
     made["demo"].add_argument("--output", metavar="DIR", default="demo", help="the folder to build in (demo)")
     made["demo"].add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
@@ -128,6 +131,27 @@ def _retune_options(command: Parser) -> None:
         "--share", type=_share, metavar="X", help="of the documents (sample_share of the config)"
     )
     command.add_argument("--json", action="store_true", help="the same for machines")
+
+
+def _registry_commands(registry: Parser) -> dict[str, Parser]:
+    """The parser of ``registry``, and those of what it does, by what is typed."""
+    actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
+    make = actions.add_parser("compile", help="lists to a folder that processes map into memory and share")
+    make.add_argument("lists", nargs="+", metavar="LIST", help=".csv, .csv.gz or .parquet: kind, value …")
+    make.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    make.add_argument("--name", default="", help="what evidence calls the registry (the last part of DIR)")
+    make.add_argument("--skip-bad", action="store_true", help="count rows that are not understood")
+    show = actions.add_parser("show", help="what a registry holds, after all of it has been verified")
+    show.add_argument("registry", metavar="DIR", help="a compiled registry")
+    check = actions.add_parser("check", help="which entry each URL falls under")
+    check.add_argument("registry", metavar="DIR", help="a compiled registry")
+    check.add_argument("urls", nargs="+", metavar="URL", help="of a page or an image")
+    return {
+        "registry": registry,
+        "registry compile": make,
+        "registry show": show,
+        "registry check": check,
+    }
 
 
 def _rules_options(command: Parser) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import msgspec
+import numpy as np
 
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import digest_of
@@ -74,6 +75,8 @@ class Registry:
         try:
             first, *rest = (mapped(self.path / entry.path) for entry in table.files)
             if table.kind == "pdq":
+                if first.shape != (pdq.WORDS, table.count) or first.dtype != np.dtype("<u8"):
+                    raise ValueError(f"{first.shape} of {first.dtype}")
                 self._pdq.append(first)
                 return
             values = _Values(table.kind, table.levels, SortedHashes(first, *rest))
