@@ -17,6 +17,7 @@ from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_
 from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.fetch_types import FetchOptions
+from obelics_pipeline.registry import Registry
 
 __all__ = ["Config", "load", "section_hash", "shipped"]
 
@@ -78,11 +79,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         section = getattr(self, stage)
         if stage == "extract":
             return section
+        consent = [self.consent, [Registry.open(path).version for path in self.consent.registries]]
         if stage == "dedup":  # asks the rules on documents once more if it takes something out of them
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "images":
-            return section.result
-        others: dict[str, list[Any]] = {"filter": [self.consent], "assemble": [self.export.timestamps]}
+            return [section.result, *consent]
+        others: dict[str, list[Any]] = {"filter": consent, "assemble": [self.export.timestamps]}
         return [section, self.text.as_data(), *others.get(stage, [])]
 
 

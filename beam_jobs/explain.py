@@ -14,8 +14,9 @@ from rich.text import Text
 
 from beam_jobs import io
 from beam_jobs.config import Config
+from beam_jobs.optouts import consent_of
 from filters.apply import Outcome, filter_document
-from filters.consent.verdict import OPT_OUT, Consent
+from filters.consent.verdict import OPT_OUT
 from filters.decisions import Decision
 from filters.lexicon import lexicon
 from obelics_pipeline import warc
@@ -56,7 +57,7 @@ def explain(place: str, config: Config, url: str | None, console: Console | None
     except PageFailed as error:
         raise RunFailed(f"{place}: the page cannot be extracted ({error.error}): {error}") from error
     document = extraction.document
-    options, consent = replace(config.filter, sample_share=0.0), Consent(config.consent)
+    options, consent = replace(config.filter, sample_share=0.0), consent_of(config.consent)
     outcome = filter_document(document, options, lexicon(config.text), Tally(), consent)
     _print_head(console, page, extraction)
     scores = scores_of(extraction.tree) if config.extract.main_content else {}

@@ -8,13 +8,13 @@ import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
+from beam_jobs.optouts import consent_of
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, weight
 from beam_jobs.stages import EXTRACT, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
 from filters.apply import FilterOptions, filter_documents
 from filters.consent.policy import Policy
-from filters.consent.verdict import Consent
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
 from obelics_pipeline.accounting import Tally
@@ -46,7 +46,7 @@ def filter_part(part: Part, path: str, options: FilterOptions, text: TextOptions
     Every rejection leaves a row in ``decisions/filter``, every signal on consent one in ``consent/filter``.
     """
     tally = counting("documents", "paragraphs", "images")
-    known, consent = lexicon(text), Consent(policy)
+    known, consent = lexicon(text), consent_of(policy)
     with (
         document_writer(part.table("filtered", DOCUMENTS)) as kept,
         flat_writer(part.table("decisions/filter", DECISIONS), DECISIONS) as decisions,

@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from beam_jobs import io, stages
 from beam_jobs.config import Config, section_hash
+from beam_jobs.optouts import consent_of
 from beam_jobs.parts import counting
 from beam_jobs.retuned import Change, Counts, Retuned
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, DEDUP, EXTRACT, FILTER, IMAGES, LAYOUTS, Layout
 from filters.apply import AssembleOptions, Outcome, assemble_document, filter_document
-from filters.consent.verdict import Consent
 from filters.decisions import Decision, sampled
 from filters.lexicon import lexicon
 from obelics_pipeline.accounting import Tally
@@ -124,7 +124,7 @@ def _judged(sample: Sample, config: Config, tally: Tally) -> Iterator[tuple[int,
 
 def _filter(sample: Sample, config: Config) -> Judge:
     words, options = lexicon(config.text), replace(config.filter, sample_share=1.0)
-    consent = Consent(config.consent)
+    consent = consent_of(config.consent)
     return lambda document, tally: filter_document(document, options, words, tally, consent)
 
 

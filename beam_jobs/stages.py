@@ -36,7 +36,9 @@ FILTER: Final = Layout("filter", "filtered", _parts("filtered", "decisions/filte
 DEDUP: Final = Layout(
     "dedup", "deduplicated", _parts("deduplicated", "decisions/dedup", "signatures", "superseded")
 )
-IMAGES: Final = Layout("images", "images", _parts("images", "image_results", "image_urls", "fetch_log"))
+IMAGES: Final = Layout(
+    "images", "images", _parts("images", "image_results", "image_urls", "fetch_log", "consent/images")
+)
 ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble", "pictures"))
 EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "dataset/README.md"))
 LAYOUTS: Final = (EXTRACT, FILTER, DEDUP, IMAGES, ASSEMBLE, EXPORT)

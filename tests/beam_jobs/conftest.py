@@ -9,9 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from archives import page, write_warc
 from PIL import Image
-from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,9 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam"))
-
-
-SENTENCE = "The harbour wakes slowly, and the boats come home before the town has had its first coffee."
 
 
 class ImageHandler(BaseHTTPRequestHandler):
@@ -62,38 +58,6 @@ def image_server() -> Iterator[str]:
     yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-def page(number: int, images: list[str]) -> str:
-    """An article of three paragraphs, with the images between them."""
-    paragraphs = [f"<p>{SENTENCE} Page {number}, part {part}. {SENTENCE}</p>" for part in range(3)]
-    figures = [f'<figure><img src="http://img.example/{name}"></figure>' for name in images]
-    body = "".join(a + b for a, b in zip(paragraphs, [*figures, "", "", ""], strict=False))
-    head = f"<html lang=en><head><title>Page {number}</title></head>"
-    return f"{head}<body><article>{body}</article></body></html>"
-
-
-def write_warc(path: Path, pages: list[tuple[str, str, str]], first: int = 0) -> Path:
-    """Write (url, date, html) as response records numbered from ``first`` on, after a warcinfo record."""
-    with path.open("wb") as file:
-        writer = WARCWriter(file, gzip=True)
-        writer.write_record(writer.create_warcinfo_record(path.name, {"software": "test"}))
-        for number, (url, date, html) in enumerate(pages, first):
-            headers = StatusAndHeaders(
-                "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
-            )
-            record = writer.create_warc_record(
-                url,
-                "response",
-                payload=io.BytesIO(html.encode()),
-                http_headers=headers,
-                warc_headers_dict={"WARC-Date": date},
-            )
-            record.rec_headers.replace_header(
-                "WARC-Record-ID", f"<urn:uuid:00000000-0000-0000-0000-{number:012d}>"
-            )
-            writer.write_record(record)
-    return path
 
 
 @pytest.fixture(scope="session")

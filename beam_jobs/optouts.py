@@ -1,0 +1,75 @@
+"""Consent where images are fetched: which are not asked for, which are not kept, and the evidence of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from beam_jobs import io
+from beam_jobs.rows import row_groups
+from filters.consent.evidence import IMAGE, Evidence, evidence_of
+from filters.consent.policy import Policy
+from filters.consent.verdict import Consent, EvidenceRow, Judgement, Verdict, judge, row_of
+from obelics_pipeline.embedded import embedded
+from obelics_pipeline.errors import InputError
+from obelics_pipeline.fetch_types import FetchResult, FetchStatus
+from obelics_pipeline.manifest import Manifest
+from obelics_pipeline.registry import Registry
+from obelics_pipeline.url import canonical
+
+
+@lru_cache(maxsize=8)
+def consent_of(policy: Policy) -> Consent:
+    """The policy with its registries, opened once in a process; ``InputError`` if one cannot be relied on."""
+    return Consent(policy, [Registry.open(path) for path in policy.registries])
+
+
+def evidence_files(root: str, filtered: Manifest) -> list[str]:
+    """The parts of ``consent/filter``; ``InputError`` if the stage ``filter`` has written none, which is no consent."""
+    found = filtered.under("consent/filter")
+    if len(found) != len(filtered.under("filtered")):
+        raise InputError(f"{io.join(root, 'consent/filter')}: not there; run 'obelics filter' again")
+    return [io.join(root, entry.path) for entry in found]
+
+
+def reserved_images(path: str) -> Iterator[tuple[str, str]]:
+    """The images that pages reserve, from a part of ``consent/filter``: the key of the address, and what was said."""
+    for table in row_groups(path, ("level", "url", "value", "verdict")):
+        for row in table.to_pylist():
+            if row["level"] == IMAGE and row["verdict"] != Verdict.RELEASED:
+                yield canonical(row["url"]), row["value"]
+
+
+class ImageConsent:
+    """Judges the images of a part, before and after they are fetched; ``rows`` is the evidence it met.
+
+    ``reserved`` is what pages said of images, by the key of the address: evidence that ``consent/filter`` holds.
+    """
+
+    def __init__(self, policy: Policy, reserved: Mapping[str, str]) -> None:
+        self._consent, self._policy, self._reserved = consent_of(policy), policy, reserved
+        self.rows: list[EvidenceRow] = []
+
+    def refusal(self, url: str) -> FetchResult | None:
+        """The result for an image that is not to be asked for; ``None`` if it may be."""
+        listed = self._judged(self._consent.image_evidence(url))
+        why = self._reserved.get(canonical(url)) or listed.value
+        return FetchResult(url, FetchStatus.OPTOUT, detail=why) if why else None
+
+    def of_headers(self, signals: tuple[str, ...]) -> str | None:
+        """The signal in the headers of an answer that forbids its body to be read; for ``fetch_images``."""
+        return judge(evidence_of(signals, self._policy, IMAGE, ""), self._policy).value or None
+
+    def of_result(self, result: FetchResult) -> FetchResult:
+        """The result, without its body if its headers or its own metadata forbid to keep it."""
+        said = result.signals + (embedded(result.body) if result.body else ())
+        found = self._judged(list(evidence_of(said, self._policy, IMAGE, result.url, result.fetched_at)))
+        if found.verdict is Verdict.RELEASED or result.status is not FetchStatus.OK:
+            return result
+        return replace(result, status=FetchStatus.OPTOUT, body=None, detail=found.value)
+
+    def _judged(self, evidence: list[Evidence]) -> Judgement:
+        self.rows += [row_of(item, self._policy) for item in evidence]
+        return judge(evidence, self._policy)

@@ -1,0 +1,43 @@
+"""Small archives of plain pages."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+SENTENCE = "The harbour wakes slowly, and the boats come home before the town has had its first coffee."
+
+
+def page(number: int, images: list[str]) -> str:
+    """An article of three paragraphs, with the images between them."""
+    paragraphs = [f"<p>{SENTENCE} Page {number}, part {part}. {SENTENCE}</p>" for part in range(3)]
+    figures = [f'<figure><img src="http://img.example/{name}"></figure>' for name in images]
+    body = "".join(a + b for a, b in zip(paragraphs, [*figures, "", "", ""], strict=False))
+    head = f"<html lang=en><head><title>Page {number}</title></head>"
+    return f"{head}<body><article>{body}</article></body></html>"
+
+
+def write_warc(path: Path, pages: list[tuple[str, str, str]], first: int = 0) -> Path:
+    """Write (url, date, html) as response records numbered from ``first`` on, after a warcinfo record."""
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        writer.write_record(writer.create_warcinfo_record(path.name, {"software": "test"}))
+        for number, (url, date, html) in enumerate(pages, first):
+            headers = StatusAndHeaders(
+                "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
+            )
+            record = writer.create_warc_record(
+                url,
+                "response",
+                payload=io.BytesIO(html.encode()),
+                http_headers=headers,
+                warc_headers_dict={"WARC-Date": date},
+            )
+            record.rec_headers.replace_header(
+                "WARC-Record-ID", f"<urn:uuid:00000000-0000-0000-0000-{number:012d}>"
+            )
+            writer.write_record(record)
+    return path

@@ -1,0 +1,200 @@
+"""Consent on the whole way: nothing that opts out is in the dataset or even asked for, and the evidence is kept."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from archives import page, write_warc
+from msgspec.structs import replace
+from PIL import Image
+
+from beam_jobs import optouts, stages
+from beam_jobs.cli import main
+from filters.consent.policy import Policy
+from obelics_pipeline.errors import InputError
+from obelics_pipeline.fetch_types import FetchResult, FetchStatus
+from obelics_pipeline.registry import compile_registry
+
+HEADERS = {
+    "noai": ("X-Robots-Tag", "NoAI"),
+    "bot": ("X-Robots-Tag", "gptbot: noimageai"),
+    "other": ("X-Robots-Tag", "otherbot: noai"),
+    "tdm": ("TDM-Reservation", "1"),
+    "usage": ("Content-Usage", "train-ai=n"),
+}
+XMP = b'<x:xmpmeta><rdf:Description plus:DataMining="DMI-PROHIBITED-AIMLTRAINING"/></x:xmpmeta>'
+
+ASKED: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    """``/<word>-<shade>.jpg`` is an image with the header or the metadata that the word stands for."""
+
+    def do_GET(self) -> None:
+        ASKED.append(self.path)
+        word, shade = self.path.strip("/").removesuffix(".jpg").split("-")
+        body = io.BytesIO()
+        Image.new("RGB", (200, 200), (int(shade), 0, 0)).save(
+            body, "JPEG", **({"xmp": XMP} if word == "xmp" else {})
+        )
+        if word == "moved":
+            self.send_response(302)
+            self.send_header("Location", f"/plain-{shade}.jpg")
+            self.send_header("X-Robots-Tag", "noai")
+        else:
+            self.send_response(200)
+            self.send_header(*HEADERS.get(word, ("Server", "s")))
+        self.send_header("Content-Length", str(len(body.getvalue())))
+        self.end_headers()
+        self.wfile.write(body.getvalue())
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.daemon_threads = True
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{served.server_port}"
+    served.shutdown()
+    served.server_close()
+
+
+def asking(html: str, name: str, content: str) -> str:
+    return html.replace("<head>", f"<head><meta name={name} content='{content}'>")
+
+
+PAGES = {
+    "http://open.example/": page(1, ["plain-1.jpg", "shared-2.jpg", "listed-3.jpg"]),
+    "http://open.example/images": page(2, ["noai-4.jpg", "bot-5.jpg", "other-6.jpg"]),
+    "http://open.example/more": page(3, ["tdm-7.jpg", "usage-8.jpg", "xmp-9.jpg"]),
+    "http://open.example/moved": page(4, ["moved-10.jpg", "fallen-11.jpg"]),
+    "http://open.example/other": asking(page(5, ["plain-12.jpg"]), "googlebot", "noai"),
+    "http://noai.example/": asking(page(6, ["fallen-11.jpg"]), "robots", "noai"),
+    "http://tdm.example/": asking(page(7, []), "tdm-reservation", "1"),
+    "http://images.example/": asking(page(8, ["shared-2.jpg?"]), "robots", "noimageai"),
+    "http://sub.listed.example/": page(9, ["plain-13.jpg"]),
+}
+RELEASED = {"plain-1.jpg", "other-6.jpg", "plain-12.jpg"}
+ASKED_FOR = {"noai-4.jpg", "bot-5.jpg", "tdm-7.jpg", "usage-8.jpg", "xmp-9.jpg", "moved-10.jpg"} | RELEASED
+
+
+@pytest.fixture(scope="module")
+def config(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("config")
+    listed = folder / "list.csv"
+    listed.write_text(
+        "kind,value,scope,source,since\n"
+        "domain,listed.example,page,us,2026-01-01\n"
+        "url,http://img.example/listed-3.jpg,image,us,2026-01-01\n"
+    )
+    compile_registry([listed], folder / "registry")
+    path = folder / "consent.yaml"
+    path.write_text(
+        f"""
+extract: {{main_content: false}}
+dedup: {{url: {{}}}}
+consent: {{registries: [{folder / "registry"}]}}
+images: {{shard_images: 5, allow_private: true, hosts: {{img.example: "{server}"}}}}
+"""
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    pages = [(url, f"2026-01-01T00:00:0{n}Z", html) for n, (url, html) in enumerate(PAGES.items())]
+    archive = write_warc(folder / "pages.warc.gz", pages)
+    ASKED.clear()
+    output = folder / "out"
+    assert main(["build", "--config", str(config), "--input", str(archive), "--output", str(output)]) == 0
+    return output
+
+
+def rows(output: Path, folder: str) -> list[dict[str, Any]]:
+    files = sorted((output / folder).glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def test_no_page_that_opts_out_is_in_the_dataset(built: Path) -> None:
+    found = {row["url"] for row in rows(built, "dataset/data")}
+    assert found == {url for url in PAGES if "open" in url or "images" in url}
+    refused = [row for row in rows(built, "decisions/filter") if row["level"] == "document"]
+    assert {row["url"]: (row["rule"], row["excerpt"]) for row in refused} == {
+        "http://noai.example/": ("opt_out", "meta-robots:noai"),
+        "http://tdm.example/": ("opt_out", "tdm-reservation:1"),
+        "http://sub.listed.example/": ("opt_out", "domain:listed.example"),
+    }
+
+
+def test_no_image_that_opts_out_is_in_the_dataset(built: Path) -> None:
+    shown: dict[str, set[str]] = {}
+    for row in rows(built, "dataset/data"):
+        for image, info in zip(row["images"], row["image_info"], strict=True):
+            if info is not None:
+                shown.setdefault(info["status"], set()).add(info["filename"])
+                assert (image is None) == (info["status"] != "ok")
+    assert shown.pop("ok") == RELEASED
+    assert set(shown) == {"optout"}
+    stored = {row["url"].rpartition("/")[2] for row in rows(built, "images")}
+    assert stored == RELEASED
+
+
+def test_what_is_known_before_is_not_asked_for(built: Path) -> None:
+    assert {path.strip("/") for path in ASKED} - {"plain-10.jpg"} == ASKED_FOR
+
+
+def test_the_evidence_is_kept(built: Path) -> None:
+    images = {
+        row["url"].rpartition("/")[2]: (row["source"], row["what"], row["verdict"], row["rule"])
+        for row in rows(built, "consent/images")
+    }
+    drop = ("opted_out", "drop_image")
+    assert images == {
+        "listed-3.jpg": ("registry:registry", "registry", *drop),
+        "noai-4.jpg": ("x-robots-tag", "noai", *drop),
+        "bot-5.jpg": ("x-robots-tag", "noimageai", *drop),
+        "tdm-7.jpg": ("tdm-reservation", "tdm_reservation", *drop),
+        "usage-8.jpg": ("content-usage", "content_usage", *drop),
+        "xmp-9.jpg": ("data-mining", "data_mining", *drop),
+        "moved-10.jpg": ("x-robots-tag", "noai", *drop),
+    }
+    pages = [row["url"] for row in rows(built, "consent/filter") if row["level"] == "page"]
+    assert sorted(pages) == sorted(url for url in PAGES if "open" not in url)
+
+
+def test_a_registry_that_cannot_be_relied_on_stops_the_run(
+    built: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(config.read_text().replace("/registry]", "/nowhere]"))
+    archive = built.parent / "pages.warc.gz"
+    arguments = ["--config", str(path), "--input", str(archive), "--output", str(tmp_path / "out")]
+    assert main(["build", *arguments]) != 0
+    assert "nowhere" in capsys.readouterr().err
+    assert rows(tmp_path / "out", "filtered") == []
+
+
+def test_images_of_a_run_without_evidence_are_not_fetched(built: Path) -> None:
+    found = stages.read_manifest(str(built), stages.FILTER)
+    assert optouts.evidence_files(str(built), found)
+    files = tuple(entry for entry in found.files if not entry.path.startswith("consent/"))
+    with pytest.raises(InputError, match="run 'obelics filter' again"):
+        optouts.evidence_files(str(built), replace(found, files=files))
+
+
+def test_a_failure_stays_what_it_is() -> None:
+    gone = FetchResult("http://a.example/", FetchStatus.HTTP_4XX, signals=("x-robots-tag:noai",))
+    consent = optouts.ImageConsent(Policy(), {})
+    assert consent.of_result(gone) is gone
+    assert [row.what for row in consent.rows] == ["noai"]
