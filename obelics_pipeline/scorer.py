@@ -103,13 +103,14 @@ class OnnxScorer:
     def __init__(self, path: str) -> None:
         self._about = about = convert(read_yaml_file(path), Classifier, path)
         self._session = _session(path, about)
-        [given, *others] = self._session.get_inputs()
-        if others or given.type != "tensor(float)" or len(given.shape) != 4:
+        inputs = self._session.get_inputs()
+        if [(given.type, len(given.shape)) for given in inputs] != [("tensor(float)", 4)]:
+            told = ", ".join(f"{given.name}: {given.type} {given.shape}" for given in inputs) or "nothing"
             raise ConfigError(
-                f"{path}: model: {about.model!r} takes {given.type} {given.shape} and {len(others)} more; "
-                "it has to take one batch of pictures, tensor(float) with 4 dimensions"
+                f"{path}: model: {about.model!r} takes {told}; it has to take one batch of pictures, "
+                "tensor(float) with 4 dimensions"
             )
-        self._input = given.name
+        self._input = inputs[0].name
         self._channels = [2, 1, 0] if about.colours == "bgr" else [0, 1, 2]
         self._mean, self._std = (np.array(part, np.float32) for part in (about.mean, about.std))
         self._check(path)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Annotated, Any, Final, Literal
 
 import aiohttp
@@ -186,12 +186,11 @@ class Spawning:
     ) -> dict[str, Answer]:
         """The answers for a batch, after as many attempts as it takes and is allowed."""
         failure = _Failure(Reason.DEADLINE, f"not asked within {self._options.deadline:g} s")
-        longest = self._options.backoff
-        for _ in range(self._options.attempts):
+        for pause in chain([0.0], islice(pauses(self._options.backoff), self._options.attempts - 1)):
             if self._open_until > _clock():
                 failure = _Failure(Reason.CIRCUIT_OPEN, f"after {self._failures} failures in a row")
                 break
-            start = max(_clock(), self._not_before)
+            start = max(_clock() + pause, self._not_before)
             if start >= end:
                 break
             await asyncio.sleep(start - _clock())
@@ -203,11 +202,6 @@ class Spawning:
             self._failed(failure)
             if not failure.again:
                 break
-            pause = max(failure.pause, random.uniform(0, min(longest, MAX_PAUSE)))
-            longest *= 2
-            if _clock() + pause >= end:
-                break
-            await asyncio.sleep(pause)
         return dict.fromkeys(batch, _unknown(failure.reason, failure.detail))
 
     def _failed(self, failure: _Failure) -> None:
@@ -249,6 +243,13 @@ def evenly(urls: Sequence[str], most: int) -> Iterator[Sequence[str]]:
     count = -(-len(urls) // most)
     bounds = [len(urls) * i // count for i in range(count + 1)]
     return (urls[start:end] for start, end in pairwise(bounds))
+
+
+def pauses(longest: float) -> Iterator[float]:
+    """Seconds to wait before each new attempt: random up to ``longest``, twice that, and so on to ``MAX_PAUSE``."""
+    while True:
+        yield random.uniform(0, min(longest, MAX_PAUSE))
+        longest *= 2
 
 
 def read_answer(content: bytes, asked: Iterable[str], at: int) -> dict[str, Answer] | _Failure:

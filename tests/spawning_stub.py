@@ -86,6 +86,7 @@ FAULTS: dict[str, Fault] = {
     "400": status(400),
     "401": status(401),
     "404": status(404),
+    "408": status(408),
     "429": status(429),
     "500": status(500),
     "503": status(503),

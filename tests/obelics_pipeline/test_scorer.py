@@ -22,7 +22,7 @@ pytest.importorskip("onnxruntime")
 
 LABELS = ("red", "green", "blue")
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
-SIDE = 8
+HEIGHT, WIDTH = 8, 12
 PUBLISHED = {"porn": 0.85, "hentai": 0.9}
 Make = Callable[..., str]
 
@@ -43,10 +43,10 @@ def model(nodes: list[Any], weights: dict[str, Any], shape: list[Any], outputs: 
     return content
 
 
-def means(layout: str = "nhwc", matrix: Any = None, side: int = SIDE) -> bytes:
+def means(layout: str = "nhwc", matrix: Any = None) -> bytes:
     """The mean of each channel, times ``matrix``."""
     node = onnx.helper.make_node
-    axes, shape = ([1, 2], ["n", side, side, 3]) if layout == "nhwc" else ([2, 3], ["n", 3, side, side])
+    axes, shape = ([1, 2], ["n", HEIGHT, WIDTH, 3]) if layout == "nhwc" else ([2, 3], ["n", 3, HEIGHT, WIDTH])
     weights = np.eye(3, dtype=np.float32) if matrix is None else np.asarray(matrix, np.float32)
     nodes = [
         node("ReduceMean", ["pictures"], ["means"], axes=axes, keepdims=0),
@@ -69,7 +69,7 @@ def convolutions(seed: int = 0) -> bytes:
         node("GlobalAveragePool", ["z"], ["pooled"]),
         node("Flatten", ["pooled"], ["scores"]),
     ]
-    return model(nodes, weights, ["n", 3, SIDE, SIDE], 3)
+    return model(nodes, weights, ["n", 3, HEIGHT, WIDTH], 3)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def make(tmp_path: Path) -> Make:
     def write(content: bytes, **about: Any) -> str:
         (tmp_path / "tiny.onnx").write_bytes(content)
         path = tmp_path / "tiny.json"
-        given = {"model": "tiny.onnx", "labels": LABELS, "limits": {"red": 0.85}, "size": [SIDE, SIDE]}
+        given = {"model": "tiny.onnx", "labels": LABELS, "limits": {"red": 0.85}, "size": [HEIGHT, WIDTH]}
         path.write_text(
             json.dumps({key: value for key, value in {**given, **about}.items() if value is not None})
         )
@@ -90,11 +90,11 @@ def make(tmp_path: Path) -> Make:
 
 def plane(*colours: tuple[int, int, int]) -> Any:
     """A batch with a picture of each colour."""
-    return np.stack([np.full((SIDE, SIDE, 3), colour, np.uint8) for colour in colours])
+    return np.stack([np.full((HEIGHT, WIDTH, 3), colour, np.uint8) for colour in colours])
 
 
 def some(count: int) -> Any:
-    return np.random.default_rng(1).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+    return np.random.default_rng(1).integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8)
 
 
 def test_a_score_for_each_label_of_each_picture(make: Make) -> None:
@@ -102,7 +102,7 @@ def test_a_score_for_each_label_of_each_picture(make: Make) -> None:
     scores = scorer.score(plane(RED, GREEN, BLUE, GREY))
     assert scores.dtype == np.float32
     assert scores.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], pytest.approx([128 / 255] * 3)]
-    assert (scorer.labels, scorer.limits, scorer.size) == (LABELS, {"red": 0.85}, (SIDE, SIDE))
+    assert (scorer.labels, scorer.limits, scorer.size) == (LABELS, {"red": 0.85}, (HEIGHT, WIDTH))
     assert scorer.score(plane(RED)[:0]).shape == (0, 3)
 
 
@@ -170,7 +170,7 @@ def test_a_description_may_be_yaml(tmp_path: Path) -> None:
     digest = hashlib.sha256(content).hexdigest()
     path.write_text(
         f"model: tiny.onnx  # beside this file\nsha256: {digest}\nlabels: [red, green, blue]\n"
-        f"limits: {{red: 0.85, green: 0.9}}\nsize: [{SIDE}, {SIDE}]\n"
+        f"limits: {{red: 0.85, green: 0.9}}\nsize: [{HEIGHT}, {WIDTH}]\n"
     )
     assert OnnxScorer(str(path)).limits == {"red": 0.85, "green": 0.9}
 
@@ -187,7 +187,7 @@ def test_a_description_may_be_yaml(tmp_path: Path) -> None:
         ({"limits": {"red": 1.5}}, "scores are 0 to 1"),
         ({"limits": None}, "'limits' is missing"),
         ({"std": [1, 0, 1]}, "greater than 0"),
-        ({"size": [SIDE, SIDE + 1]}, "takes no picture of size"),
+        ({"size": [WIDTH, HEIGHT]}, "takes no picture of size"),
         ({"layout": "nchw"}, "takes no picture of size"),
         ({"output": "softmax"}, "output is 'softmax'"),
         ({"mean": [3, 3, 3]}, "does not give probabilities"),
@@ -215,6 +215,13 @@ def test_a_model_of_something_else(make: Make) -> None:
         OnnxScorer(make(model([node], {}, ["n", 3], 3)))
 
 
+def test_a_model_that_wants_more_than_pictures(make: Make) -> None:
+    two = onnx.load_from_string(means())
+    two.graph.input.append(onnx.helper.make_tensor_value_info("prompt", onnx.TensorProto.FLOAT, [1]))
+    with pytest.raises(ConfigError, match=r"prompt: tensor\(float\) \[1\]; it has to take one batch"):
+        OnnxScorer(make(two.SerializeToString()))
+
+
 def test_without_the_package(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match=r"pip install 'obelics-builder\[nsfw\]'"):
@@ -230,7 +237,7 @@ def test_what_is_no_probability_is_never_safe(make: Make) -> None:
 
 def test_thumbnails_of_another_size_are_a_mistake(make: Make) -> None:
     scorer = OnnxScorer(make(means()))
-    for wrong in (np.zeros((1, SIDE, SIDE + 1, 3), np.uint8), np.zeros((1, SIDE, SIDE, 3), np.float32)):
+    for wrong in (np.zeros((1, WIDTH, HEIGHT, 3), np.uint8), np.zeros((1, HEIGHT, WIDTH, 3), np.float32)):
         with pytest.raises(ValueError, match="not of uint8"):
             scorer.score(wrong)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from obelics_pipeline.spawning import (
     SpawningFailed,
     SpawningOptions,
     evenly,
+    pauses,
     read_answer,
     require_verdicts,
     retry_after,
@@ -101,6 +103,7 @@ def test_nothing_asked_is_nothing_sent(stub: SpawningStub) -> None:
         ("400", ["http_error"] * 3, 1),
         ("401", ["key_refused"] * 3, 1),
         ("404", ["http_error"] * 3, 1),
+        ("408", ["http_error"] * 3, 2),
         ("429", ["rate_limited"] * 3, 2),
         ("500", ["http_error"] * 3, 2),
         ("503", ["http_error"] * 3, 2),
@@ -218,6 +221,27 @@ def test_a_dead_service_is_left_alone_and_tried_again_later(stub: SpawningStub) 
     stub.always = listing
     time.sleep(0.6)
     assert told(asks.query(URLS)) == ["allowed", "allowed", "opted_out"]
+
+
+def test_failures_between_answers_are_no_dead_service(stub: SpawningStub) -> None:
+    stub.faults = [FAULTS["500"], listing] * 3
+    asks = client(stub, batch=1, concurrency=1, max_failures=2)
+    assert told(asks.query(URLS)) == ["allowed", "allowed", "opted_out"]
+    assert len(stub.requests) == 6
+
+
+def test_more_than_an_answer_can_be_is_not_read(stub: SpawningStub) -> None:
+    stub.always = FAULTS["flood"]
+    assert client(stub).query(URLS)[PAGE].detail.startswith("more than ")
+
+
+@pytest.mark.parametrize("backoff", [0.5, 1.0, 100.0])
+def test_pauses_are_random_and_grow_to_a_limit(backoff: float) -> None:
+    tries = [list(islice(pauses(backoff), 10)) for _ in range(1000)]
+    for i, column in enumerate(zip(*tries, strict=True)):
+        longest = min(backoff * 2**i, 60)
+        assert 0 <= min(column) < longest / 10
+        assert 0.9 * longest < max(column) <= longest
 
 
 def test_batches_are_even_and_so_many_at_once() -> None:
