@@ -58,7 +58,7 @@ class Signal(msgspec.Struct, frozen=True):
 def read_signal(text: str) -> Signal:
     """The pieces of a string that ``signals`` returned. Never raises."""
     source, _, rest = text.partition(":")
-    if not source.endswith("robots") and source != "x-robots-tag":
+    if source not in ("x-robots-tag", "meta-robots"):
         return Signal(source, rest)
     first, _, others = rest.partition(":")
     if first in RESTRICTIVE or first in _VALUED:

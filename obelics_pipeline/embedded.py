@@ -2,7 +2,8 @@
 
 Signals are strings as those of ``consent``: ``data-mining:DMI-PROHIBITED…`` (PLUS and IPTC, in XMP),
 ``digital-source:…`` (IPTC, in XMP: how the picture came about) and ``c2pa:…`` (the assertions
-``c2pa.training-mining`` and ``cawg.training-mining`` of Content Credentials). Nothing is verified: an objection needs no signature.
+``c2pa.training-mining`` and ``cawg.training-mining`` of Content Credentials). Nothing is verified: an objection
+needs no signature.
 """
 
 from __future__ import annotations

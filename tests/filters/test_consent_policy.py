@@ -82,6 +82,25 @@ def test_a_meta_tag_that_names_an_agent(name: str, action: Action) -> None:
     assert judged(signals([], [(name, "noai")])) is action
 
 
+@pytest.mark.parametrize(
+    ("said", "action"),
+    [
+        ("robots:obelics-builder", DROP_DOCUMENT),
+        ("robots:unreachable", DROP_DOCUMENT),
+        ("robots-ai-agents:gptbot", DROP_DOCUMENT),
+        ("content-signal:ai-train=no", DROP_DOCUMENT),
+        ("content-signal:search=no", KEEP),
+        ("data-mining:DMI-PROHIBITED", DROP_IMAGE),
+        ("digital-source:trainedAlgorithmicMedia", KEEP),
+        ("c2pa:ai_training=notAllowed", DROP_IMAGE),
+        ("a signal of tomorrow", DROP_DOCUMENT),
+    ],
+)
+def test_what_follows_from_other_places(said: str, action: Action) -> None:
+    assert judged((said,)) is action
+    assert judged((said,), level=IMAGE) is (KEEP if action is KEEP else DROP_IMAGE)
+
+
 def test_a_second_header_line_counts() -> None:
     assert judged(signals([(ROBOTS, "index"), (ROBOTS, "noai")], [])) is DROP_DOCUMENT
 

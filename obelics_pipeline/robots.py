@@ -1,0 +1,114 @@
+"""robots.txt: what it forbids us and others, and what it says of training; RFC 9309 and two lines beyond it.
+
+``Content-Usage`` (draft-ietf-aipref-attach: ``[/path] train-ai=n``) and ``Content-Signal`` (contentsignals.org:
+``ai-train=no``) belong to groups and paths as Allow and Disallow do. So they are read as such, by the same parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Final
+
+from protego import Protego
+
+MAX_BYTES: Final = 500 * 1024
+"""What is read of a file: RFC 9309 §2.5 asks for no less than 500 kibibytes."""
+
+MAX_CATEGORIES: Final = 50
+"""Categories of use that are told apart in a file."""
+
+_LINE = re.compile(r"\s*(content-usage|content-signal|user-?agent)\s*:(.*)", re.IGNORECASE)
+_USE = re.compile(r"\s*([A-Za-z*][A-Za-z0-9_.*-]*)\s*=\s*(yes|no|y|n)\s*(?:;.*)?")
+
+
+class Robots:
+    """A host's robots.txt. ``reachable`` is false if nobody knows what it says, which forbids everything."""
+
+    def __init__(self, body: bytes, *, reachable: bool = True) -> None:
+        whole = body if len(body) <= MAX_BYTES else body[:MAX_BYTES].rpartition(b"\n")[0]
+        self._text = whole.decode("utf-8-sig", "replace")
+        self._reachable = reachable
+
+    @classmethod
+    def answered(cls, status: int | None, body: bytes) -> Robots:
+        """What an answer means (RFC 9309 §2.3.1): none, or an error of the server, forbids; 4xx allows everything."""
+        if status is not None and 400 <= status < 500:
+            return cls(b"")
+        return cls(body, reachable=status is not None and 200 <= status < 300)
+
+    def signals(self, url: str, agents: Iterable[str], ai_agents: Iterable[str] = ()) -> tuple[str, ...]:
+        """What speaks against the use of ``url``, in the words of ``consent.signals``, sorted.
+
+        ``robots:<agent>`` for each of our ``agents`` that may not fetch it, ``robots-ai-agents:<agent>`` for each
+        of ``ai_agents`` that is refused where we are not, ``content-usage:`` and ``content-signal:`` as said to us.
+        """
+        if not self._reachable:
+            return ("robots:unreachable",)
+        ours = list(agents)
+        found = {f"robots:{agent}" for agent in ours if not self._rules.can_fetch(url, agent)}
+        if not found:
+            refused = (agent for agent in ai_agents if not self._rules.can_fetch(url, agent))
+            found |= {f"robots-ai-agents:{agent.lower()}" for agent in refused}
+        for use, rules in self._uses.items():
+            if not all(rules.can_fetch(url, agent) for agent in ours):
+                found.add(use)
+        return tuple(sorted(found))
+
+    @cached_property
+    def _rules(self) -> Protego:
+        return Protego.parse(self._text)
+
+    @cached_property
+    def _uses(self) -> dict[str, Protego]:
+        """For every use that somebody is refused: the same groups, in which Disallow says where."""
+        lines = list(_content_lines(self._text))
+        refused = sorted({use for _, _, uses in lines for use, allowed in uses.items() if not allowed})
+        return {use: Protego.parse(_as_rules(use, lines)) for use in refused[:MAX_CATEGORIES]}
+
+
+_Line = tuple[str, str, dict[str, bool]]
+"""The agent of a User-agent line, or a path with what may be done there; all empty for other lines."""
+
+
+def _content_lines(text: str) -> Iterator[_Line]:
+    for line in text.splitlines():
+        content = line.partition("#")[0]
+        match = _LINE.match(content)
+        if match is None:
+            if content.strip():
+                yield "", "", {}
+        elif match[1].lower() in ("user-agent", "useragent"):
+            yield match[2].strip(), "", {}
+        else:
+            yield "", *_uses_of(match[1].lower(), match[2].strip())
+
+
+def _uses_of(name: str, value: str) -> tuple[str, dict[str, bool]]:
+    path = "/"
+    if value.startswith(("/", "*")):
+        path, _, value = value.partition(" ")
+    uses: dict[str, bool] = {}
+    for member in value.split(","):
+        if match := _USE.fullmatch(member):
+            key = match[1] if name == "content-usage" else match[1].lower()
+            short = "n" if name == "content-usage" else "no"
+            use = f"{name}:{key}={short}"
+            uses[use] = uses.get(use, True) and match[2].startswith("y")
+    return path, uses
+
+
+def _as_rules(use: str, lines: Iterable[_Line]) -> str:
+    """A robots.txt whose Disallow lines are those that refuse ``use``; of two answers for a path, no."""
+    lines = list(lines)
+    refused = {path for _, path, uses in lines if uses.get(use) is False}
+    rules = ["User-agent: *"] if lines and not lines[0][0] else []  # lines before all groups are for all
+    for agent, path, uses in lines:
+        if agent:
+            rules.append(f"User-agent: {agent}")
+        elif uses.get(use) is None or (uses[use] and path in refused):
+            rules.append("Other:")  # ends the list of agents, as every rule does
+        else:
+            rules.append(f"{'Allow' if uses[use] else 'Disallow'}: {path}")
+    return "\n".join(rules)
