@@ -6,6 +6,7 @@ import importlib
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import islice
@@ -366,6 +367,20 @@ def test_many_verdicts(tmp_path: Path) -> None:
     verdicts = {f"http://a.example/{i}": Verdict(i % 3 == 0, now) for i in range(2345)}
     cache.put(verdicts)
     assert cache.get([*verdicts, PAGE]) == verdicts
+
+
+def test_many_may_write_at_once(tmp_path: Path) -> None:
+    path, now = str(tmp_path / "verdicts.sqlite"), now_ms()
+
+    def write(part: int) -> None:
+        cache = VerdictCache(path, "https://api.example/")
+        for i in range(20):
+            cache.put({f"http://a.example/{part}/{i}": Verdict(False, now)})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    urls = [f"http://a.example/{part}/{i}" for part in range(4) for i in range(20)]
+    assert len(VerdictCache(path, "https://api.example/").get(urls)) == 80
 
 
 def test_a_file_that_is_no_cache_is_an_error(tmp_path: Path) -> None:
