@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.scorer import UNSCORED, OnnxScorer, onnx_scorer, scores_of, thumbnail, unsafe
-
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 
 LABELS = ("red", "green", "blue")
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
