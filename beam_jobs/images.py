@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 import apache_beam as beam
 import msgspec
@@ -15,6 +14,7 @@ from beam_jobs import io, stages
 from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer, row_groups
+from beam_jobs.spool import Spool
 from beam_jobs.stages import DEDUP, FILTER, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.policy import Policy
@@ -103,7 +103,7 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, po
     with flat_writer(urls, tables.IMAGE_URLS) as writer:
         for url, slots in shown:
             writer.add(UrlSlots(url, slots))
-    with tempfile.TemporaryFile() as spool:
+    with Spool.at(part.scratch()) as spool:
         fetched = _fetch([url for url, _ in shown], options, consent, spool)
         stored = _store(part, fetched, spool)
     with flat_writer(part.table("consent/images", CONSENT), CONSENT) as evidence:
@@ -122,7 +122,7 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, po
 
 
 def _fetch(
-    urls: list[str], options: FetchOptions, consent: ImageConsent, spool: IO[bytes]
+    urls: list[str], options: FetchOptions, consent: ImageConsent, spool: Spool
 ) -> list[tuple[FetchResult, int]]:
     """The results by URL, without bodies: those go to ``spool``, at the positions returned.
 
@@ -130,24 +130,28 @@ def _fetch(
     """
     refused = {url: result for url in urls if (result := consent.refusal(url)) is not None}
     fetched = [(result, 0) for result in refused.values()]
-    mixed = sorted(set(urls) - set(refused), key=_digest)  # else the URLs of one host come together
+    missing = set(urls) - set(refused)
+    for entry, position in spool.kept():
+        if entry.result.url in missing:
+            missing.remove(entry.result.url)
+            fetched.append((entry.result, position))
+            consent.rows += entry.evidence
+    mixed = sorted(missing, key=_digest)  # else the URLs of one host come together
     for answer in fetch_images(mixed, options, consent.of_headers):
+        heard = len(consent.rows)
         result = consent.of_result(answer)
-        position = spool.tell()
-        if result.body is not None:
-            spool.write(result.body)
+        position = spool.add(result, consent.rows[heard:])
         fetched.append((msgspec.structs.replace(result, body=None), position))
     return sorted(fetched, key=lambda pair: pair[0].url)
 
 
-def _store(part: Part, fetched: Iterable[tuple[FetchResult, int]], spool: IO[bytes]) -> dict[str, int]:
+def _store(part: Part, fetched: Iterable[tuple[FetchResult, int]], spool: Spool) -> dict[str, int]:
     """Write the bodies to ``images/``; where each hash went."""
     images = ImageFile(part.table("images", tables.IMAGES, tables.IMAGES_OPTIONS, remember=True))
     for result, position in fetched:
         if result.status == FetchStatus.OK:
             assert result.sha256 is not None
-            spool.seek(position)
-            images.add(result.url, result.sha256, spool.read(result.num_bytes or 0))
+            images.add(result.url, result.sha256, spool.body(position, result.num_bytes or 0))
     images.flush()
     return images.offsets
 

@@ -66,6 +66,7 @@ class Part:
         self.space = space
         self.number = number
         self._open: list[tuple[str, str, BinaryIO, ParquetFile]] = []
+        self._scratch: str | None = None
 
     def table(
         self,
@@ -84,6 +85,11 @@ class Part:
         self._open.append((path, temporary, stream, file))
         return file
 
+    def scratch(self) -> str:
+        """The path of a file for what an attempt leaves to the next one; removed when the part is finished."""
+        self._scratch = io.join(self.space.folder, "scratch", f"part-{self.number:05d}")
+        return self._scratch
+
     def finish(self, tally: Tally) -> PartReport:
         """Close and rename all files, then write the report."""
         tally.check(f"{self.space.stage}, part {self.number}")
@@ -96,6 +102,8 @@ class Part:
             io.move(temporary, io.join(self.space.root, path))
         report = PartReport(tuple(entries), tally)
         io.write_atomically(self.space.report_path(self.number), msgspec.json.encode(report))
+        if self._scratch is not None:
+            io.remove([self._scratch])
         return report
 
     def abandon(self) -> None:

@@ -162,7 +162,7 @@ def prepare(plan: Plan) -> None:
     root, space = plan.space.root, plan.space
     io.remove([manifest_path(root, plan.layout)])
     io.remove_tree(io.join(space.folder, "temporary"))
-    reports = ("reports/*", "*/reports/*")  # of the stage, of its steps
+    reports = ("reports/*", "*/reports/*", "scratch/*")  # of the stage, of its steps, of unfinished parts
     if not any(io.sizes_below(space.folder, pattern) for pattern in reports):
         for pattern in plan.layout.patterns:
             io.remove(io.sizes_below(root, pattern))
