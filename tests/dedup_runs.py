@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from dedup_corpus import write_run
 from dedup_rules import Item, Removed
-from dedup_truth import Truth
+from dedup_truth import Truth, expected, recheck
 from msgspec.structs import replace
 
 from beam_jobs import stages
@@ -118,6 +118,13 @@ def run_on(
 
 
 # Against the truth
+
+
+def truth_of(
+    documents: Sequence[Document], section: Mapping[str, Any], config: Config, **options: Any
+) -> Truth:
+    """What ``section``, which is that of ``config``, removes from ``documents``."""
+    return expected(documents, section, recheck(config.filter.document, config.text), **options)
 
 
 def assert_true(found: Found, documents: Sequence[Document], config: Config, truth: Truth) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dedup_corpus import EVERYWHERE, ONE_HOST, corpus, write_run
 from dedup_pages import on, page
-from dedup_runs import Found, assert_true, config_of, deduplicate, run_on
+from dedup_runs import Found, assert_true, config_of, deduplicate, run_on, truth_of
 from dedup_similar import components, text_pairs
-from dedup_truth import Truth, expected, recheck
+from dedup_truth import expected
 
-from beam_jobs.config import Config
 from obelics_pipeline.document import Document, TextNode
 
 ALL: dict[str, Any] = {
@@ -41,12 +39,6 @@ LIMITS = {
     "image_count": (2, "<"),
 }
 """The threshold and the comparison in the rows of a rule; the others have neither."""
-
-
-def truth_of(
-    documents: Sequence[Document], section: Mapping[str, Any], config: Config, **options: Any
-) -> Truth:
-    return expected(documents, section, recheck(config.filter.document, config.text), **options)
 
 
 # Twenty thousand documents
@@ -203,62 +195,29 @@ def test_marked_documents_know_their_cluster(some: list[Document], source: Path,
         assert told == ((first, truth.sizes[first], method) if id in members or id in copies else None)
 
 
-# Documents that have much in common
+# What is left of a paragraph
 
 
-def crowded(chance: random.Random) -> list[Document]:
-    """Documents out of few addresses, texts and images: nearly all of them fall for something."""
-    words = [f"w{number}" for number in range(400)]
-    texts = [" ".join(words[at : at + size]) for at in range(0, 300, 15) for size in (4, 12, 40)]
-    pages = []
-    for number in range(150):
-        nodes: list[str | TextNode] = chance.choices(texts, k=chance.randint(0, 3))
-        if chance.random() < 0.3:
-            nodes.append(TextNode("heading", chance.choice(texts[::5])))
-        images = tuple(chance.choices(("p", "q", "r?fbclid=1", "r", "s"), k=chance.randint(0, 3)))
-        url = f"https://{chance.choice(('', 'www.', 'b.'))}x{chance.randrange(2)}.example/{chance.randrange(60)}"
-        time = chance.choice((None, *range(5)))
-        id = f"{chance.getrandbits(64):x}-{number}"
-        pages.append(page(id, *nodes, images=images, url=url, time=time))
-    return pages
+FOOTER = "the footer of the site"
 
 
-def some_rules(chance: random.Random) -> dict[str, Any]:
-    """Most of the rules, with any limits."""
-    rules: dict[str, Any] = {
-        "url": {},
-        "same_text": {},
-        "near_text": {
-            "ngram": chance.randint(1, 5),
-            "threshold": chance.choice((0.3, 0.6)),
-            "bands": 50,
-            "rows": 2,
-        },
-        "shared_passage": {"words": chance.choice((8, 11, 20)), "share": chance.choice((0.2, 0.6, 1))},
-        "repeated_paragraph": {
-            "scope": chance.choice(("host", "domain")),
-            "min_pages": chance.choice((2, 3, 9)),
-            "keep": chance.choice(("none", "one")),
-            "spare": chance.choice(((), ("heading",))),
-        },
-        "image_frequency": {"max_documents": chance.choice((20, 40, 60))},
-        "repeated_image": {},
-        "image_set": {"similarity": chance.choice((0.2, 0.5))},
-    }
-    chosen = {
-        name: rule for name, rule in rules.items() if chance.random() < 0.75 or name == "image_frequency"
-    }
-    return {"keep": chance.choice(("newest", "oldest", "longest")), **chosen}
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_any_rules_on_documents_with_much_in_common(seed: int, tmp_path: Path) -> None:
-    chance = random.Random(seed)
-    documents, section = crowded(chance), some_rules(chance)
-    config = config_of(section, {"word_count": {"min": chance.choice((0, 10))}})
-    found = run_on(documents, tmp_path, config)
-    assert_true(found, documents, config, truth_of(documents, section, config, clusters=found.clusters))
-    assert found.removed
+@pytest.mark.parametrize(
+    ("others", "lost"),
+    [
+        pytest.param([], {}, id="of the site only copies of a text"),
+        pytest.param(["b", "c"], {("paragraph", "c", 0): "b"}, id="two more pages"),
+    ],
+)
+def test_a_paragraph_stays_on_the_first_page_that_stays(
+    others: list[str], lost: dict[Any, str], tmp_path: Path
+) -> None:
+    section = {"same_text": {}, "repeated_paragraph": {"min_pages": 3, "keep": "one"}}
+    documents = [page("0", FOOTER), *(on("x.example", id, FOOTER) for id in ("1", "2", "3"))]
+    documents += [on("x.example", id, FOOTER, id) for id in others]
+    found = run_on(documents, tmp_path, config_of(section))
+    copies = {("document", id, None): "0" for id in ("1", "2", "3")}
+    assert {item: why.of for item, why in found.removed.items()} == copies | lost
+    assert_true(found, documents, config_of(section), expected(documents, section))
 
 
 # What is asked again
@@ -270,8 +229,8 @@ BODY = "one two three four five six seven eight nine ten"
 
 def test_what_shrinks_is_judged_again_and_what_loses_nothing_is_not(tmp_path: Path) -> None:
     documents = [
-        on("x.example", "footer", BODY, "the footer of the site"),
-        on("x.example", "mostly", "only two", "the footer of the site"),
+        on("x.example", "footer", BODY, FOOTER),
+        on("x.example", "mostly", "only two", FOOTER),
         on("x.example", "short", "few"),
         page("photo", BODY, images=("shared",)),
         page("photos", BODY, images=("shared", "own")),
