@@ -28,6 +28,8 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     ``RunFailed`` if a stage fails or if an item is not accounted for.
     """
     wanted = list(names)
+    if "images" in wanted:
+        images.who_asks(session.config.images)  # before hours of other work
     done = []
     for name in wanted:
         finished = stages.run(PLANS[name](session), session)

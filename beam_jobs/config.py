@@ -41,11 +41,11 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
     @property
     def result(self) -> dict[str, Any]:
-        """What the result depends on: not how fast images are asked for, nor where a name of ``hosts`` leads.
+        """What the result depends on: not how fast or by whom images are asked for, nor where names of ``hosts`` lead.
 
         So work stays done when a server that stands in for others moves to another port.
         """
-        pace = {"concurrency", "per_host"}
+        pace = {"concurrency", "per_host", "contact"}
         values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
         return values | {"hosts": sorted(self.hosts)}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
+from beam_jobs.config import ImagesSection
 from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer, row_groups
@@ -20,10 +22,14 @@ from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.policy import Policy
 from obelics_pipeline import images_table as tables
 from obelics_pipeline.accounting import Tally
+from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
 from obelics_pipeline.images_table import FetchLog, ImageFile, ImageResult
 from obelics_pipeline.tables import CONSENT
 from obelics_pipeline.url import canonical
+
+CONTACT: Final = "OBELICS_CONTACT"
+"""The variable of the environment that stands in for ``images.contact``."""
 
 Row: TypeAlias = tuple[str, int, str]
 """A URL, the number of slots that show it, nothing; or the key of one, 0, and what a page said that reserves it."""
@@ -36,13 +42,30 @@ class UrlSlots(msgspec.Struct, frozen=True):
     slots: int
 
 
+def who_asks(section: ImagesSection) -> ImagesSection:
+    """The section with the contact of the environment if it has none; ``ConfigError`` if nobody can be reached.
+
+    Where private addresses are allowed the servers are one's own, as in the demo and in tests.
+    """
+    try:
+        section = msgspec.structs.replace(section, contact=section.contact or os.environ.get(CONTACT, ""))
+    except ValueError as error:
+        raise ConfigError(f"{CONTACT}: {error}") from error
+    if not section.contact and not section.allow_private:
+        raise ConfigError(
+            "images.contact: not set, and the owners of servers have to be able to reach who asks; write "
+            f"'images: {{contact: https://…}}' (or a mail address) in the configuration, or set {CONTACT}"
+        )
+    return section
+
+
 def plan(session: Session) -> Plan:
     """Hash the image URLs into shards whose number depends on the documents and the configuration alone."""
     found = stages.read_manifest(session.source, DEDUP)
     filtered = stages.read_manifest(session.source, FILTER)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     evidence = evidence_files(session.source, filtered)
-    section, policy = session.config.images, session.config.consent
+    section, policy = who_asks(session.config.images), session.config.consent
     shards = max(1, -(-found.tally.level("images").kept // section.shard_images))
     result = session.config.result_of("images")
     inputs = [stages.input_of(found, DEDUP), stages.input_of(filtered, FILTER)]

@@ -87,7 +87,7 @@ class Client:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers={"User-Agent": options.user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
+            headers={"User-Agent": options.signature, "Accept": "image/*", "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=options.connect_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

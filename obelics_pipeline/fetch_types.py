@@ -71,6 +71,7 @@ _POSITIVE: Final = (
 class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The limits of a download. ``ValueError`` says which value is unusable and what would be usable.
 
+    ``contact`` (an ``https://`` page or a mail address) tells servers who asks; it follows ``user_agent``.
     Times are seconds, sizes bytes. ``total_timeout`` covers one URL with all its redirects and begins when
     its host has a free place (``per_host``). ``hosts`` works like a hosts file that also knows ports:
     requests for a name (or ``*.suffix``) are dialled at an address and port; URL and Host header stay.
@@ -84,6 +85,7 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     user_agent: str = f"obelics-builder/{__version__}"
+    contact: str = ""
     connect_timeout: float = 5.0
     total_timeout: float = 20.0
     max_bytes: int = 10_000_000
@@ -112,11 +114,21 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"user_agent is {self.user_agent!r}; servers need a name in printable ASCII, "
                 "such as 'name/1.0 (+https://example.org/contact)'"
             )
+        reachable = "@" in self.contact or self.contact.startswith(("http://", "https://"))
+        if self.contact and not (reachable and self.contact.isascii() and self.contact.isprintable()):
+            raise ValueError(
+                f"contact is {self.contact!r}; write an https:// address or one for mail, in ASCII"
+            )
         for port in self.ports:
             if not 0 < port < 65536:
                 raise ValueError(f"ports holds {port}; a port is between 1 and 65535")
         for name, endpoint in self.hosts.items():
             self._check_host(name, endpoint)
+
+    @property
+    def signature(self) -> str:
+        """The ``User-Agent`` header: the name, and how to reach who asks."""
+        return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
 
     def _check_host(self, name: str, endpoint: str) -> None:
         where = f"hosts: {name!r} → {endpoint!r}"

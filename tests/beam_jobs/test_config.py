@@ -331,7 +331,11 @@ HOSTS = "images: {allow_private: true, hosts: {a.test: '127.0.0.1:81', b.test: '
             True,
             id="where names lead, and their order",
         ),
-        pytest.param(HOSTS.replace("images: {", "images: {per_host: 1, concurrency: 2, "), True, id="pace"),
+        pytest.param(
+            HOSTS.replace("images: {", "images: {per_host: 1, concurrency: 2, contact: me@a.example, "),
+            True,
+            id="pace",
+        ),
         pytest.param("images: {allow_private: true, hosts: {a.test: '127.0.0.1:81'}}", False, id="names"),
         pytest.param(HOSTS.replace("images: {", "images: {max_bytes: 9, "), False, id="a limit"),
         pytest.param(HOSTS.replace("images: {", "images: {shard_images: 9, "), False, id="the parts"),

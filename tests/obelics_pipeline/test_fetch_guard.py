@@ -140,7 +140,10 @@ def test_a_request_says_who_asks_and_nothing_else(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     urls = ["http://user:secret@a.example/cookie", "http://a.example/cookie"]
     options = LOCAL(
-        hosts={"a.example": server.endpoint}, user_agent="name/1.0 (+https://example.org)", concurrency=1
+        hosts={"a.example": server.endpoint},
+        user_agent="name/1.0",
+        contact="https://example.org",
+        concurrency=1,
     )
     assert [result.final_url for result in fetch_images(urls, options)] == ["http://a.example/cookie"] * 2
     assert len(server.requests) == 2
