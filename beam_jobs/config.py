@@ -84,7 +84,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "images":
             return [section.result, *consent]
-        others: dict[str, list[Any]] = {"filter": consent, "assemble": [self.export.timestamps]}
+        others: dict[str, list[Any]] = {
+            "filter": consent,
+            "export": consent,
+            "assemble": [self.export.timestamps],
+        }
         return [section, self.text.as_data(), *others.get(stage, [])]
 
 

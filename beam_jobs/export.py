@@ -16,11 +16,15 @@ import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
+from beam_jobs.config import Config
 from beam_jobs.images import shard_of
+from beam_jobs.optouts import PageConsent
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
+from filters.consent.verdict import OPT_OUT
+from filters.decisions import DOCUMENT_REJECTED
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
 from filters.texts import Texts
@@ -42,19 +46,19 @@ def plan(session: Session) -> Plan:
     found = stages.read_manifest(session.source, ASSEMBLE)
     fetched = stages.read_manifest(session.source, IMAGES)
     paths = [io.join(session.source, entry.path) for entry in found.under("assembled")]
-    section, text = session.config.export, session.config.text
+    section = session.config.export
     size = found.tally.notes.get("image_bytes", 0) + sum(entry.bytes for entry in found.under("assembled"))
     shards = max(1, -(-size // section.shard_bytes))
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
     made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, shards)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
-    work = partial(write_shard, shards=shards, images=images, text=text)
+    work = partial(write_shard, shards=shards, images=images, config=session.config)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(paths)
-            | "ReadDocuments" >> beam.FlatMap(_records, shards)
+            | "ReadDocuments" >> beam.FlatMap(records_of, shards)
             | "GiveToShards" >> GiveToParts([""] * shards)
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
         )
@@ -62,7 +66,8 @@ def plan(session: Session) -> Plan:
     return msgspec.structs.replace(made, build=build, seal=partial(_write_card, session.output))
 
 
-def _records(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]]:
+def records_of(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]]:
+    """The documents of a part of ``assembled/`` as compact records, each with its shard and its id."""
     for table in row_groups(path):
         for assembled in assembled_of(table):
             id = assembled.document.id
@@ -75,18 +80,26 @@ def write_shard(
     records: list[tuple[str, bytes]],
     shards: int,
     images: list[str],
-    text: TextOptions,
+    config: Config,
 ) -> Tally:
-    """Write the documents of a shard in order of their ids, with the bytes of their images."""
+    """Write the documents of a shard in order of their ids, with the bytes of their images.
+
+    Whether their pages opt out is asked once more, by the registries as they are now.
+    """
     tally = counting("documents", "images")
-    words = partial(count_words, options=text)
+    words = partial(count_words, options=config.text)
+    consent = PageConsent(config.consent, config.export.timestamps)
     name = f"train-{part.number:05d}-of-{shards:05d}.parquet"
     schema, options = dataset.described_schema(), dataset.writer_options()
     file = part.table("dataset/data", schema, options, name=name)
     with OpenImages(images) as opened:
         waiting, size = [], 0
         for _, record in sorted(records):
-            row = dataset.row_of(_DECODER.decode(record), opened.read, words)
+            assembled = _DECODER.decode(record)
+            if consent.opts_out(assembled.document):
+                _reject(assembled, tally)
+                continue
+            row = dataset.row_of(assembled, opened.read, words) | {"optout": consent.column()}
             _count(row["num_images"], tally)
             waiting.append(row)
             size += dataset.size_of(row)
@@ -106,6 +119,13 @@ def _count(images: int, tally: Tally) -> None:
     for level, n in (("documents", 1), ("images", images)):
         tally.enter(level, n)
         tally.keep(level, n)
+
+
+def _reject(assembled: Assembled, tally: Tally) -> None:
+    images = sum(slot is not None and slot.status == dataset.OK for slot in assembled.slots)
+    for level, rule, n in (("documents", OPT_OUT, 1), ("images", DOCUMENT_REJECTED, images)):
+        tally.enter(level, n)
+        tally.reject(level, rule, n)
 
 
 class OpenImages:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 from msgspec.structs import replace
 
 from beam_jobs import io
 from beam_jobs.rows import row_groups
 from filters.consent.evidence import IMAGE, Evidence, evidence_of
-from filters.consent.policy import Policy
+from filters.consent.policy import Action, Policy
 from filters.consent.verdict import Consent, EvidenceRow, Judgement, Verdict, judge, row_of
+from obelics_pipeline.document import Document
 from obelics_pipeline.embedded import embedded
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
@@ -20,10 +23,14 @@ from obelics_pipeline.registry import Registry
 from obelics_pipeline.url import canonical
 
 
-@lru_cache(maxsize=8)
 def consent_of(policy: Policy) -> Consent:
-    """The policy with its registries, opened once in a process; ``InputError`` if one cannot be relied on."""
-    return Consent(policy, [Registry.open(path) for path in policy.registries])
+    """The policy with its registries, which are opened once in a process; ``InputError`` if one cannot be relied on."""
+    return Consent(policy, _registries(policy))
+
+
+@lru_cache(maxsize=8)
+def _registries(policy: Policy) -> tuple[Registry, ...]:
+    return tuple(Registry.open(path) for path in policy.registries)
 
 
 def evidence_files(root: str, filtered: Manifest) -> list[str]:
@@ -40,6 +47,23 @@ def reserved_images(path: str) -> Iterator[tuple[str, str]]:
         for row in table.to_pylist():
             if row["level"] == IMAGE and row["verdict"] != Verdict.RELEASED:
                 yield canonical(row["url"]), row["value"]
+
+
+class PageConsent:
+    """Judges pages once more before they are released, and says so in the dataset."""
+
+    def __init__(self, policy: Policy, timestamps: bool) -> None:
+        self._consent, self._timestamps = consent_of(policy), timestamps
+        self._source = ", ".join(["page", *(registry.name for registry in _registries(policy))])
+
+    def opts_out(self, document: Document) -> bool:
+        """Whether the page of ``document`` opts out as a whole, or may do so for all that is known."""
+        return self._consent.of_page(document)[0].action is Action.DROP_DOCUMENT
+
+    def column(self) -> dict[str, Any]:
+        """The value of ``optout`` for a page that does not: what was asked, and, if it may be told, when."""
+        checked = time.time_ns() // 1_000_000 if self._timestamps else None
+        return {"checked_at": checked, "source": self._source, "result": Verdict.RELEASED.value}
 
 
 class ImageConsent:

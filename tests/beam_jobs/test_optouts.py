@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from PIL import Image
 
 from beam_jobs import optouts, stages
 from beam_jobs.cli import main
+from beam_jobs.config import load
+from beam_jobs.export import records_of, write_shard
+from beam_jobs.parts import Workspace, run_part
 from filters.consent.policy import Policy
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
@@ -135,6 +139,42 @@ def test_no_page_that_opts_out_is_in_the_dataset(built: Path) -> None:
         "http://tdm.example/": ("opt_out", "tdm-reservation:1"),
         "http://sub.listed.example/": ("opt_out", "domain:listed.example"),
     }
+
+
+def test_the_dataset_says_what_was_asked(built: Path) -> None:
+    released = {"checked_at": None, "source": "page, registry", "result": "released"}
+    assert [row["optout"] for row in rows(built, "dataset/data")] == [released] * 6
+
+
+def test_a_shard_has_no_document_that_opts_out_since(built: Path, config: Path, tmp_path: Path) -> None:
+    """The registry grows between two stages: the last one asks again."""
+    grown = load(str(config))
+    grown = replace(
+        grown, consent=replace(grown.consent, registries=(*grown.consent.registries, later(tmp_path)))
+    )
+    work = partial(
+        write_shard,
+        shards=1,
+        images=[str(path) for path in sorted(built.glob("images/part-*"))],
+        config=grown,
+    )
+    records = [
+        (id, record)
+        for path in built.glob("assembled/part-*")
+        for _, (id, record) in records_of(str(path), 1)
+    ]
+    space = Workspace(str(tmp_path), "export", "f" * 32)
+    report = run_part(space, 0, lambda part: work(part, "", records))
+    documents, images = (report.tally.level(name) for name in ("documents", "images"))
+    assert (documents.entered, documents.kept, documents.rejected) == (6, 1, {"opt_out": 5})
+    assert images.left == 0
+    assert [row["url"] for row in rows(tmp_path, "dataset/data")] == ["http://images.example/"]
+
+
+def later(folder: Path) -> str:
+    (folder / "later.csv").write_text("kind,value\nhost,open.example\n")
+    compile_registry([folder / "later.csv"], folder / "later")
+    return str(folder / "later")
 
 
 def test_no_image_that_opts_out_is_in_the_dataset(built: Path) -> None:

@@ -343,6 +343,7 @@ DEMO: dict[str, Any] = {
         "allow_private": True,
         "connect_timeout": 1.0,
         "total_timeout": 4.0,
+        "retry_wait": 1.0,
         "shard_images": 200,
     },
 }
@@ -393,8 +394,8 @@ def test_earlier_stages_with_another_configuration_are_told(
 
 def test_stages_that_left_no_manifest_are_not_told_of(run: Path, strict: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    tables = ("deduplicated", "signatures", "decisions", "images", "image_results", "image_urls", "fetch_log")
-    for name in tables:
+    tables = ("deduplicated", "signatures", "decisions", "consent", "images", "image_results", "image_urls")
+    for name in (*tables, "fetch_log"):
         shutil.copytree(run / name, copy / name)
     assert retune(str(copy), load(str(strict)), "assemble", share=0.1).made_otherwise == ("dedup", "images")
 
