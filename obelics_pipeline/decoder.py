@@ -13,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from struct import Struct
 from typing import IO, Final
@@ -138,6 +139,7 @@ def main() -> None:
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C is for the parent, whose end is the end of the input
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    warnings.simplefilter("ignore")  # Pillow's about sizes and damaged metadata: the answer says it all
     source, sink = (os.fdopen(number, mode, buffering=0) for number, mode in ((0, "rb"), (1, "wb")))
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:

@@ -133,6 +133,12 @@ def png_of(width: int, height: int, bits: int = 1, colour: int = 0) -> bytes:
     )
 
 
+def _claiming(png: bytes, side: int) -> bytes:
+    """A PNG whose header says that it is ``side`` × ``side``."""
+    header = png[12:16] + struct.pack(">II", side, side) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
 PNG, JPEG, WEBP, GIF = (picture(kind) for kind in ("PNG", "JPEG", "WEBP", "GIF"))
 HTML = b"<!doctype html><title>Not found</title><p>No image here."
 
@@ -181,16 +187,32 @@ CASES |= {
     "jpeg": reply(200, JPEG, "image/jpeg"),
     "webp": reply(200, WEBP, "image/webp"),
     "gif": reply(200, GIF, "image/gif"),
+    "avif": reply(200, picture("AVIF"), "image/avif"),
+    "jpeg-and-zip": reply(200, JPEG + b"PK\x03\x04" * 30_000, "image/jpeg"),
+    "cmyk": reply(200, picture("JPEG", mode="CMYK"), "image/jpeg"),
+    "deep": reply(200, png_of(64, 48, bits=16, colour=2)),
+    "turned": reply(
+        200, picture("JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0")
+    ),
+    "animated": reply(
+        200, picture("GIF", save_all=True, append_images=[Image.new("L", (64, 48))]), "image/gif"
+    ),
     "image-as-html": reply(200, PNG, "text/html"),
     "html-as-image": reply(200, HTML, "image/png"),
     "svg": reply(200, b'<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"),
     "empty": reply(200),
     "half-jpeg": reply(200, picture("JPEG", (640, 480))[:3000], "image/jpeg"),
+    "jpeg-without-end": reply(200, JPEG[:-3], "image/jpeg"),
+    "lying-header": reply(200, _claiming(PNG, 30000)),
     "bomb": reply(200, png_of(12000, 12000)),
     "204": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
     "304": raw(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     "206": reply(206, PNG[:50], Content_Range=f"bytes 0-49/{len(PNG)}"),
+    "401": reply(401, PNG, WWW_Authenticate="Basic"),
     "403": reply(403, PNG),
+    "404-with-image": reply(404, PNG),
+    "410": reply(410, HTML, "text/html"),
+    "503": reply(503, HTML, "text/html", Retry_After="1"),
     "404": reply(404, HTML, "text/html"),
     "429": reply(429, Retry_After="3600"),
     "429-date": reply(429, Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"),
@@ -212,7 +234,9 @@ CASES |= {
     "loop": reply(302, Location="/loop"),
     "to-metadata": reply(302, Location="http://169.254.169.254/latest/meta-data/"),
     "to-mapped-metadata": reply(302, Location="http://[::ffff:a9fe:a9fe]/latest/meta-data/"),
-    "to-private": reply(307, Location="http://127.0.0.1:80/"),
+    "see-other": reply(303, Location="/png"),
+    "temporary": reply(307, Location="/png"),
+    "permanent": reply(308, Location="/png"),
     "to-file": reply(302, Location="file:///etc/hostname"),
     "to-ftp": reply(302, Location="ftp://127.0.0.1/image.png"),
     "to-data": reply(302, Location="data:image/gif;base64,R0lGODlhAQABAAAAACw="),

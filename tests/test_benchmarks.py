@@ -58,3 +58,13 @@ def test_images_arrive_whole_in_the_benchmark() -> None:
         bars["https: ours / img2dataset"] = "≥ 8"
     assert required == bars
     assert figures["http: ours, CPU"]["value"] > 0
+
+
+def test_memory_is_bounded_and_stuck_urls_are_few_seconds() -> None:
+    command = [sys.executable, BENCHMARKS / "images_memory.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert figures["memory, 256 in flight"]["passed"], run.stdout
+    assert figures["memory of the child"]["passed"], run.stdout
+    assert figures["URLs without exactly one status"]["value"] == 0
+    assert figures["longest wait for a result"]["passed"], run.stdout

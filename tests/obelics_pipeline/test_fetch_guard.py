@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trustme
-from faultserver import FaultServer
+from faultserver import CASES, FaultServer, reply
 
 from obelics_pipeline import download
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
@@ -47,9 +47,16 @@ def test_no_private_address_is_dialled(dialled: list[str], names: dict[str, list
     assert dialled == []
 
 
-@pytest.mark.parametrize("name", ["to-private", "to-metadata", "to-mapped-metadata"])
+LOCATIONS = """
+    http://127.0.0.1:80/ http://169.254.169.254/latest/meta-data/ http://[::ffff:a9fe:a9fe]/latest/meta-data/
+    http://2130706433/ http://0x7f.1/ http://0177.0.0.1/ http://[::1]/ http://[64:ff9b::a9fe:a9fe]/ http://10.0.0.1/
+    http://localhost/ http://metadata.internal/ //127.1/ https://192.168.0.1/ http://user@169.254.169.254/ http://0/
+"""
+
+
+@pytest.mark.parametrize("location", LOCATIONS.split())
 def test_a_redirect_opens_no_private_address(
-    name: str,
+    location: str,
     server: FaultServer,
     dialled: list[str],
     names: dict[str, list[str]],
@@ -57,11 +64,13 @@ def test_a_redirect_opens_no_private_address(
 ) -> None:
     """The server itself is reached because its address and port pass as public here."""
     names["public.example"] = ["127.0.0.1"]
+    names.update((name, [address]) for name, address in NAMES.items())
+    monkeypatch.setitem(CASES, "away", reply(302, Location=location))
     monkeypatch.setattr(download, "guarded_socket", lambda allow_private: _guarded_but_for(server.port))
-    options = FetchOptions(ports=(80, server.port))
-    result = fetch_one(server.url(name, f"public.example:{server.port}"), options)
+    options = FetchOptions(ports=(80, 443, server.port))
+    result = fetch_one(server.url("away", f"public.example:{server.port}"), options)
     assert result.status is FetchStatus.BLOCKED_ADDRESS
-    assert (dialled, server.count(name)) == (["127.0.0.1"], 1)
+    assert (dialled, server.count("away")) == (["127.0.0.1"], 1)
 
 
 def _guarded_but_for(port: int) -> Any:
