@@ -17,7 +17,7 @@ import numpy as np
 
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.registry import folder, keys, pdq
-from obelics_pipeline.registry.hashes import Hashes, mapped, write_index, write_merged
+from obelics_pipeline.registry.hashes import distinct, write_merged
 from obelics_pipeline.registry.lists import Row, rows
 
 SCOPES: Final = ("page", "image", "both")
@@ -50,7 +50,7 @@ class _Gathered:
 
     def put_aside(self) -> None:
         path = self._stem.with_name(f"{self._stem.name}.{len(self.runs)}.run.npy")
-        np.save(path, np.unique(np.frombuffer(self.fresh, np.uint64)))
+        np.save(path, distinct(np.frombuffer(self.fresh, np.uint64)))
         self.runs.append(path)
         self.fresh = array("Q")
 
@@ -101,15 +101,14 @@ class _Compiler:
         if gathered is None:
             gathered = self.gathered[kind, scope] = _Gathered(self.folder / f"{kind}.{scope}")
         gathered.levels.add(keys.levels_of(kind, value))
-        gathered.add(keys.hash_of(kind, value))
+        gathered.add(keys.HASHES[kind](value))
 
     def tables(self) -> Iterable[folder.Table]:
         """Write the files of all tables."""
         for (kind, scope), gathered in sorted(self.gathered.items()):
             gathered.put_aside()
             levels = min(gathered.levels), max(gathered.levels)
-            runs: list[Hashes] = [mapped(path) for path in gathered.runs]
-            yield write_table(self.folder, kind, scope, runs, levels)
+            yield write_table(self.folder, kind, scope, gathered.runs, levels)
             for path in gathered.runs:
                 path.unlink()
         for scope, values in sorted(self.pdq.items()):
@@ -119,12 +118,11 @@ class _Compiler:
 
 
 def write_table(
-    place: Path, kind: str, scope: str, runs: Sequence[Hashes], levels: keys.Levels = (0, 0)
+    place: Path, kind: str, scope: str, runs: Sequence[Path], levels: keys.Levels = (0, 0)
 ) -> folder.Table:
-    """Write the files of sorted hashes of one kind and scope, and say what they are."""
+    """Write the files of one kind and scope from sorted files of hashes, and say what they are."""
     path, index = place / f"{kind}.{scope}.npy", place / f"{kind}.{scope}.index.npy"
-    count = write_merged(runs, path)
-    places = write_index(mapped(path), index)
+    count, places = write_merged(runs, path, index)
     files = folder.file_entry(path, count), folder.file_entry(index, places)
     return folder.Table(kind, scope, count, levels, files)
 

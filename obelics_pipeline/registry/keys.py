@@ -128,9 +128,18 @@ def levels_of(kind: str, value: str) -> int:
     return value.count("/") - 2 if kind == "url_prefix" else 0
 
 
-def hash_of(kind: str, value: str) -> int:
-    """64 bits for a value in the form of ``entry``: XXH3, or the first of a hash's own."""
-    return int(value[:16], 16) if kind in DIGITS else xxh3_64_intdigest(value.encode())
+def _hash_text(value: str) -> int:
+    return xxh3_64_intdigest(value.encode())
+
+
+def _hash_digest(value: str) -> int:
+    return int(value[:16], 16)
+
+
+HASHES: Final[dict[str, Callable[[str], int]]] = {
+    kind: _hash_digest if kind in DIGITS else _hash_text for kind in KINDS
+}
+"""64 bits for a value in the form of ``entry``, by kind: XXH3, or the first of a hash's own."""
 
 
 def entry(kind: str, value: str) -> str:
@@ -226,4 +235,4 @@ _SPECIMENS: Final = (
 def fingerprint() -> str:
     """Changes when the keys of addresses do: what was compiled with others finds nothing."""
     shown = [[make(key, (0, 99)) for make in CANDIDATES.values()] for key in map(address, _SPECIMENS)]
-    return digest_of([shown, sorted(TRACKING_PARAMETERS), TRACKING_PREFIXES, hash_of("url", _SPECIMENS[0])])
+    return digest_of([shown, sorted(TRACKING_PARAMETERS), TRACKING_PREFIXES, _hash_text(_SPECIMENS[0])])

@@ -31,7 +31,7 @@ class _Values:
     """The values of one kind and scope."""
 
     def __init__(self, kind: str, levels: Levels, hashes: SortedHashes) -> None:
-        self.kind, self.hashes = kind, hashes
+        self.kind, self.hashes, self.hash = kind, hashes, keys.HASHES[kind]
         self._levels, self._candidates = levels, CANDIDATES.get(kind)
 
     def candidates(self, key: str) -> list[str]:
@@ -39,7 +39,7 @@ class _Values:
 
     def find(self, key: str) -> str | None:
         for value in self.candidates(key):
-            if keys.hash_of(self.kind, value) in self.hashes:
+            if self.hash(value) in self.hashes:
                 return value
         return None
 
@@ -134,7 +134,7 @@ class Registry:
         hits: list[Hit | None] = [None] * len(asked)
         for values in self._scopes[scope]:
             owners = [(place, value) for place, key in enumerate(asked) for value in values.candidates(key)]
-            found = values.hashes.contains_each(keys.hash_of(values.kind, value) for _, value in owners)
+            found = values.hashes.contains_each(values.hash(value) for _, value in owners)
             for at in found.nonzero()[0].tolist():
                 place, value = owners[at]
                 hits[place] = hits[place] or Hit(values.kind, value, self.name)
