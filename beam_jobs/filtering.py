@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
-from beam_jobs.optouts import consent_of
+from beam_jobs.optouts import consent_of, told
 from beam_jobs.parts import Part, counting
-from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, weight
+from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, row_groups, weight
 from beam_jobs.stages import EXTRACT, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
 from filters.apply import FilterOptions, filter_documents
+from filters.consent.evidence import PAGE
 from filters.consent.policy import Policy
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
@@ -40,13 +42,19 @@ def plan(session: Session) -> Plan:
     return msgspec.structs.replace(made, build=build)
 
 
+def page_urls(path: str) -> Iterator[str]:
+    """The addresses of the documents of a part."""
+    for table in row_groups(path, ("url",)):
+        yield from table.column("url").to_pylist()
+
+
 def filter_part(part: Part, path: str, options: FilterOptions, text: TextOptions, policy: Policy) -> Tally:
     """Filter the documents in the file ``path``.
 
     Every rejection leaves a row in ``decisions/filter``, every signal on consent one in ``consent/filter``.
     """
     tally = counting("documents", "paragraphs", "images")
-    known, consent = lexicon(text), consent_of(policy)
+    known, consent = lexicon(text), consent_of(policy, told(policy, PAGE, page_urls(path)))
     with (
         document_writer(part.table("filtered", DOCUMENTS)) as kept,
         flat_writer(part.table("decisions/filter", DECISIONS), DECISIONS) as decisions,

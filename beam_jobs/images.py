@@ -121,7 +121,8 @@ def _with_shard(shards: int, url: str, slots: int) -> tuple[int, Row]:
 def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, policy: Policy) -> Tally:
     """Fetch the URLs of a shard that may be fetched; five tables tell what came of it, each sorted by URL."""
     shown = sorted((url, slots) for url, slots, _ in rows if slots)
-    consent = ImageConsent(policy, {key: said for key, slots, said in rows if not slots})
+    reserved = {key: said for key, slots, said in rows if not slots}
+    consent = ImageConsent(policy, reserved, (url for url, _ in shown))
     urls = part.table("image_urls", tables.IMAGE_URLS)
     with flat_writer(urls, tables.IMAGE_URLS) as writer:
         for url, slots in shown:

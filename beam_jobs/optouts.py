@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from beam_jobs import io
 from beam_jobs.rows import row_groups
-from filters.consent.evidence import IMAGE, Evidence, evidence_of
+from filters.consent.evidence import IMAGE, UNKNOWN, Evidence, evidence_of
 from filters.consent.policy import Action, Policy
 from filters.consent.verdict import Consent, EvidenceRow, Judgement, Verdict, judge, row_of
 from obelics_pipeline.document import Document
@@ -20,17 +20,42 @@ from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.manifest import Manifest
 from obelics_pipeline.registry import Registry
+from obelics_pipeline.spawning import Answer, Spawning, SpawningOptions, require_verdicts
 from obelics_pipeline.url import canonical
 
 
-def consent_of(policy: Policy) -> Consent:
+def consent_of(policy: Policy, told: Mapping[str, Evidence] | None = None) -> Consent:
     """The policy with its registries, which are opened once in a process; ``InputError`` if one cannot be relied on."""
-    return Consent(policy, _registries(policy))
+    return Consent(policy, _registries(policy), told)
 
 
 @lru_cache(maxsize=8)
 def _registries(policy: Policy) -> tuple[Registry, ...]:
     return tuple(Registry.open(path) for path in policy.registries)
+
+
+def told(policy: Policy, level: str, urls: Iterable[str]) -> dict[str, Evidence]:
+    """What Spawning's registry holds against ``urls``, or has no word on, if the policy asks it.
+
+    ``RunFailed`` if it has no word on any of them.
+    """
+    if policy.spawning is None:
+        return {}
+    answers = _service(policy.spawning).query(urls)
+    require_verdicts(answers)
+    return {
+        url: _answered(level, url, answer) for url, answer in answers.items() if answer.verdict != "allowed"
+    }
+
+
+@lru_cache(maxsize=8)
+def _service(options: SpawningOptions) -> Spawning:
+    return Spawning(options)
+
+
+def _answered(level: str, url: str, answer: Answer) -> Evidence:
+    what = "spawning" if answer.verdict == "opted_out" else UNKNOWN
+    return Evidence(level, url, "spawning", what, f"spawning:{answer.reason or answer.verdict}", answer.at)
 
 
 def evidence_files(root: str, filtered: Manifest) -> list[str]:
@@ -54,7 +79,8 @@ class PageConsent:
 
     def __init__(self, policy: Policy, timestamps: bool) -> None:
         self._consent, self._timestamps = consent_of(policy), timestamps
-        self._source = ", ".join(["page", *(registry.name for registry in _registries(policy))])
+        asked = [registry.name for registry in _registries(policy)] + ["spawning"] * bool(policy.spawning)
+        self._source = ", ".join(["page", *asked])
 
     def opts_out(self, document: Document) -> bool:
         """Whether the page of ``document`` opts out as a whole, or may do so for all that is known."""
@@ -67,13 +93,15 @@ class PageConsent:
 
 
 class ImageConsent:
-    """Judges the images of a part, before and after they are fetched; ``rows`` is the evidence it met.
+    """Judges the images ``urls`` of a part, before and after they are fetched; ``rows`` is the evidence it met.
 
     ``reserved`` is what pages said of images, by the key of the address: evidence that ``consent/filter`` holds.
     """
 
-    def __init__(self, policy: Policy, reserved: Mapping[str, str]) -> None:
-        self._consent, self._policy, self._reserved = consent_of(policy), policy, reserved
+    def __init__(self, policy: Policy, reserved: Mapping[str, str], urls: Iterable[str]) -> None:
+        self._policy, self._reserved = policy, reserved
+        asked = (url for url in urls if canonical(url) not in reserved)
+        self._consent = consent_of(policy, told(policy, IMAGE, asked))
         self.rows: list[EvidenceRow] = []
 
     def refusal(self, url: str) -> FetchResult | None:
@@ -87,9 +115,15 @@ class ImageConsent:
         return judge(evidence_of(signals, self._policy, IMAGE, ""), self._policy).value or None
 
     def of_result(self, result: FetchResult) -> FetchResult:
-        """The result, without its body if its headers or its own metadata forbid to keep it."""
+        """The result, without its body if its headers, its metadata, or a list of hashes forbid to keep it."""
         said = result.signals + (embedded(result.body) if result.body else ())
-        found = self._judged(list(evidence_of(said, self._policy, IMAGE, result.url, result.fetched_at)))
+        evidence = list(evidence_of(said, self._policy, IMAGE, result.url, result.fetched_at))
+        if result.final_url not in (None, result.url):
+            evidence += self._consent.image_evidence(result.final_url or "")
+        if result.md5 and result.sha1 and result.sha256:
+            hashes = result.md5, result.sha1, result.sha256
+            evidence += self._consent.content_evidence(result.url, *hashes)
+        found = self._judged(evidence)
         if found.verdict is Verdict.RELEASED or result.status is not FetchStatus.OK:
             return result
         return replace(result, status=FetchStatus.OPTOUT, body=None, detail=found.value)

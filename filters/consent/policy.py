@@ -10,6 +10,7 @@ from typing import Final, Self
 import msgspec
 
 from obelics_pipeline.config import unknown
+from obelics_pipeline.spawning import SpawningOptions
 
 # fmt: off
 AI_AGENTS: Final = (
@@ -82,7 +83,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``agents`` are our own names: what is said to one of them, to an agent of ``ai_agents`` or to all counts; what is
     said to others does not. ``unavailable_after`` counts if its day is not after ``as_of``; without ``as_of`` always.
-    ``registries`` are folders that ``obelics registry compile`` wrote.
+    ``registries`` are folders that ``obelics registry compile`` wrote; with ``spawning`` that service is asked, too.
     """
 
     agents: tuple[str, ...] = ("obelics-builder",)
@@ -90,6 +91,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as_of: date | None = None
     signals: Signals = Signals()
     registries: tuple[str, ...] = ()
+    spawning: SpawningOptions | None = None
 
     def __post_init__(self) -> None:
         if not self.agents:

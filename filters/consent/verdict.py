@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -89,12 +89,18 @@ class Registry(Protocol):
     def image(self, url: str, /) -> Hit | None:
         """The entry that concerns an image, if any."""
 
+    def content(self, *, md5: str = "", sha1: str = "", sha256: str = "") -> Hit | None:
+        """The entry that concerns the bytes of an image, by their hashes, if any."""
+
 
 class Consent:
     """A policy with its registries opened: knows what pages say, and what lists say of pages and images."""
 
-    def __init__(self, policy: Policy, registries: Sequence[Registry] = ()) -> None:
-        self.policy = policy
+    def __init__(
+        self, policy: Policy, registries: Sequence[Registry] = (), told: Mapping[str, Evidence] | None = None
+    ) -> None:
+        """``told`` is what a service holds against pages or images, by their addresses."""
+        self.policy, self._told = policy, told or {}
         self._registries = tuple(registries)
 
     def of_page(self, document: Document) -> tuple[Judgement, tuple[EvidenceRow, ...]]:
@@ -113,11 +119,20 @@ class Consent:
         if document.consent:
             at = document.source.timestamp
             found += evidence_of(document.consent, self.policy, PAGE, document.url, at)
-        return found + _listed(PAGE, document.url, (entry.page(document.url) for entry in self._registries))
+        return found + self._of(PAGE, document.url, (entry.page(document.url) for entry in self._registries))
 
     def image_evidence(self, url: str) -> list[Evidence]:
         """All that is known of the image at ``url`` before it is fetched."""
-        return _listed(IMAGE, url, (entry.image(url) for entry in self._registries))
+        return self._of(IMAGE, url, (entry.image(url) for entry in self._registries))
+
+    def content_evidence(self, url: str, md5: str, sha1: str, sha256: str) -> list[Evidence]:
+        """What is known of the bytes of the image at ``url``, by their hashes in hexadecimal digits."""
+        hits = (entry.content(md5=md5, sha1=sha1, sha256=sha256) for entry in self._registries)
+        return _listed(IMAGE, url, hits)
+
+    def _of(self, level: str, url: str, hits: Iterable[Hit | None]) -> list[Evidence]:
+        told = self._told.get(url)
+        return _listed(level, url, hits) + ([told] if told else [])
 
 
 def _fallen(document: Document, why: Evidence) -> Iterator[Evidence]:

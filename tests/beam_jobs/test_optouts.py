@@ -15,6 +15,7 @@ import pytest
 from archives import page, write_warc
 from msgspec.structs import replace
 from PIL import Image
+from spawning_stub import FAULTS, KEY, SpawningStub, listing
 
 from beam_jobs import optouts, stages
 from beam_jobs.cli import main
@@ -24,7 +25,8 @@ from beam_jobs.parts import Workspace, run_part
 from filters.consent.policy import Policy
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
-from obelics_pipeline.registry import compile_registry
+from obelics_pipeline.registry import Registry, compile_registry
+from obelics_pipeline.spawning import KEY_VARIABLE
 
 HEADERS = {
     "noai": ("X-Robots-Tag", "NoAI"),
@@ -235,6 +237,76 @@ def test_images_of_a_run_without_evidence_are_not_fetched(built: Path) -> None:
 
 def test_a_failure_stays_what_it_is() -> None:
     gone = FetchResult("http://a.example/", FetchStatus.HTTP_4XX, signals=("x-robots-tag:noai",))
-    consent = optouts.ImageConsent(Policy(), {})
+    consent = optouts.ImageConsent(Policy(), {}, ())
     assert consent.of_result(gone) is gone
     assert [row.what for row in consent.rows] == ["noai"]
+
+
+def build_with(service: SpawningStub, config: Path, archive: Path, folder: Path) -> int:
+    """A build that asks ``service`` besides."""
+    path = folder / "config.yaml"
+    options = f"spawning: {{endpoint: '{service.endpoint}', attempts: 1, backoff: 0.01}}"
+    path.write_text(config.read_text().replace("consent: {", f"consent: {{{options}, "))
+    return main(["build", "--config", str(path), "--input", str(archive), "--output", str(folder / "out")])
+
+
+def test_what_a_service_lists_or_has_no_word_on_is_left_out(
+    built: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    listed = ("http://open.example/other", "http://img.example/plain-1.jpg")
+    with SpawningStub(*listed) as service:
+        service.faults.append(lambda items: listing([item for item in items if "more" not in item["url"]]))
+        assert build_with(service, config, built.parent / "pages.warc.gz", tmp_path) == 0
+        assert "http://img.example/shared-2.jpg" not in service.asked  # a page has said enough
+    found = rows(tmp_path / "out", "dataset/data")
+    urls = {
+        "http://open.example/",
+        "http://open.example/images",
+        "http://open.example/moved",
+        "http://images.example/",
+    }
+    assert {row["url"] for row in found} == urls
+    assert {row["optout"]["source"] for row in found} == {"page, registry, spawning"}
+    shown = {
+        info["filename"]
+        for row in found
+        for image, info in zip(row["images"], row["image_info"], strict=True)
+        if image is not None
+    }
+    assert shown == {"other-6.jpg"}
+    decisions = [row for row in rows(tmp_path / "out", "decisions/filter") if row["level"] == "document"]
+    refused = {row["url"]: row["excerpt"] for row in decisions}
+    assert refused["http://open.example/other"] == "spawning:opted_out"
+    assert refused["http://open.example/more"] == "spawning:missing"
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_service_that_says_nothing_releases_nothing(
+    key: str,
+    built: Path,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    with SpawningStub(always=FAULTS["503"]) as service:
+        assert build_with(service, config, built.parent / "pages.warc.gz", tmp_path) == 1
+    assert "Spawning: no verdict on any of" in capsys.readouterr().err
+    assert rows(tmp_path / "out", "filtered") == []
+
+
+def test_images_are_judged_by_their_hashes_and_by_where_they_were_found(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"kind,value\nsha256,{'5' * 64}\nhost,cdn.example\n")
+    compile_registry([tmp_path / "list.csv"], tmp_path / "hashes")
+    policy = Policy(registries=(str(tmp_path / "hashes"),))
+    assert Registry.open(tmp_path / "hashes").content(sha256="5" * 64)
+    ok = FetchResult(
+        "http://a.example/", FetchStatus.OK, body=b"x", md5="1" * 32, sha1="2" * 40, sha256="3" * 64
+    )
+    consent = optouts.ImageConsent(policy, {}, ())
+    assert consent.of_result(ok) is ok
+    for reserved in (replace(ok, sha256="5" * 64), replace(ok, final_url="http://cdn.example/x")):
+        found = consent.of_result(reserved)
+        assert (found.status, found.body) == (FetchStatus.OPTOUT, None)

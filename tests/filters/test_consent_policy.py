@@ -188,6 +188,9 @@ class Listed:
     def image(self, url: str) -> Hit | None:
         return self if url == "http://listed.example/a.png" else None
 
+    def content(self, **hashes: str) -> Hit | None:
+        return self if hashes["sha256"] == "5" else None
+
     kind, value, registry = "domain", "listed.example", "mine"
 
 
@@ -257,6 +260,10 @@ def test_images_on_a_list() -> None:
     [found] = consent.image_evidence("http://listed.example/a.png")
     assert judge([found], POLICY).action is DROP_IMAGE
     assert consent.image_evidence("http://listed.example/b.png") == []
+    assert consent.content_evidence("http://a.example/", "1", "2", "5") == [
+        replace(found, url="http://a.example/")
+    ]
+    assert consent.content_evidence("http://a.example/", "1", "2", "3") == []
 
 
 def test_a_page_without_signals_has_no_rows() -> None:
