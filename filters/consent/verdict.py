@@ -11,6 +11,7 @@ import msgspec
 from filters.consent.evidence import IMAGE, PAGE, UNKNOWN, Evidence, evidence_of
 from filters.consent.policy import Action, Policy
 from obelics_pipeline.document import Document
+from obelics_pipeline.registry import Hit
 
 OPT_OUT = "opt_out"
 """The rule that refuses documents and images of pages that opt out."""
@@ -62,22 +63,6 @@ def _judged(item: Evidence, policy: Policy) -> Judgement:
     return Judgement(
         verdict, Action.DROP_IMAGE if item.level == IMAGE else action or Action.DROP_DOCUMENT, item
     )
-
-
-class Hit(Protocol):
-    """An entry of a registry that concerns what was looked up."""
-
-    @property
-    def kind(self) -> str:
-        """Of what kind the entry is: a domain, an address …"""
-
-    @property
-    def value(self) -> str:
-        """The entry."""
-
-    @property
-    def registry(self) -> str:
-        """The name of the registry."""
 
 
 class Registry(Protocol):

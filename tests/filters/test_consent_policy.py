@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from filters.apply import FilterOptions, Outcome, filter_document
 from filters.consent.evidence import IMAGE, PAGE, TRAINING, UNKNOWN, Evidence, evidence_of
 from filters.consent.policy import Action, Policy, Signals
-from filters.consent.verdict import OPT_OUT, Consent, Hit, Verdict, judge, row_of
+from filters.consent.verdict import OPT_OUT, Consent, Verdict, judge, row_of
 from filters.image import ImageCount
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
@@ -21,6 +21,7 @@ from filters.rules import DocumentRules
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.consent import signals
 from obelics_pipeline.document import Document, ImageNode, Source, TextNode
+from obelics_pipeline.registry import Hit
 
 KEEP, DROP_IMAGE, DROP_DOCUMENT = Action
 POLICY = Policy()
@@ -179,19 +180,20 @@ def test_any_string_is_evidence_or_nothing(said: list[str]) -> None:
     judge(evidence_of(said, POLICY, PAGE, "u"), POLICY)
 
 
+LISTED = Hit("domain", "listed.example", "mine")
+
+
 class Listed:
     """A registry of one page and one image."""
 
     def page(self, url: str) -> Hit | None:
-        return self if url == "http://listed.example/" else None
+        return LISTED if url == "http://listed.example/" else None
 
     def image(self, url: str) -> Hit | None:
-        return self if url == "http://listed.example/a.png" else None
+        return LISTED if url == "http://listed.example/a.png" else None
 
     def content(self, **hashes: str) -> Hit | None:
-        return self if hashes["sha256"] == "5" else None
-
-    kind, value, registry = "domain", "listed.example", "mine"
+        return LISTED if hashes["sha256"] == "5" else None
 
 
 def document(*consent: str, url: str = "http://a.example/") -> Document:
