@@ -5,7 +5,6 @@ Only metadata travels: a light row for each URL and part. The bytes stay in ``im
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -139,7 +138,9 @@ def assemble_part(
             for row in outcome.decisions:
                 decisions.add(row)
             if outcome.kept:
-                assembled = _assembled(outcome.document, _counted(slots, pictures), outcome.statuses)
+                if options.image.compares:
+                    slots = _counted(slots, pictures)
+                assembled = _assembled(outcome.document, slots, outcome.statuses)
                 tally.note("image_bytes", sum(slot.num_bytes or 0 for slot in _shown(assembled)))
                 kept.add(assembled, weight(document))
     return tally
@@ -147,23 +148,18 @@ def assemble_part(
 
 def pictures_of(urls: Sequence[str], slots: Sequence[Slot], same: Pictures) -> list[Picture | str]:
     """What the rules are told of the images of a document: each image, or the status that says why there is none."""
-    shown: Counter[bytes] = Counter()
-    found: list[Picture | str] = []
-    for url, slot in zip(urls, slots, strict=True):
-        if slot.status != OK:
-            found.append(slot.status)
-            continue
-        picture = same.of.get(url, url.encode("utf-8", "replace"))
-        found.append(_picture_of(slot, same.documents.get(picture, 1), shown[picture]))
-        shown[picture] += 1
-    return found
+    return [
+        _picture_of(slot, same.of.get(url), same) if slot.status == OK else slot.status
+        for url, slot in zip(urls, slots, strict=True)
+    ]
 
 
-def _picture_of(slot: Slot, documents: int, before: int) -> Picture:
+def _picture_of(slot: Slot, picture: bytes | None, same: Pictures) -> Picture:
     assert slot.format is not None
     assert slot.width is not None
     assert slot.height is not None
-    return Picture(slot.format, slot.width, slot.height, documents, before)
+    documents = 1 if picture is None else same.documents.get(picture, 1)
+    return Picture(slot.format, slot.width, slot.height, picture, documents)
 
 
 def _counted(slots: list[Slot], pictures: list[Picture | str]) -> list[Slot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Annotated, Final
@@ -171,7 +172,8 @@ def assemble_document(
     ledger = Ledger(document, options.sample_share, tally)
     blocks = blocks_of(document.texts, lexicon)
     texts = zip(blocks, ledger.judged(options.paragraph, blocks), strict=True)
-    fetched = ledger.judged(options.image, [found for found in pictures if isinstance(found, Picture)])
+    shown = [found for found in pictures if isinstance(found, Picture)]
+    fetched = ledger.judged(options.image, _told_of_repeats(shown, options.image))
     fates = iter(pictures)
     statuses: list[str] = []
     nodes: list[Node] = []
@@ -191,6 +193,21 @@ def assemble_document(
     pruned = replace(document, nodes=tuple(nodes))
     content = content_of(kept, lexicon, statuses.count(OK))
     return replace(_outcome(pruned, content, options.document, ledger), statuses=tuple(statuses))
+
+
+def _told_of_repeats(pictures: Sequence[Picture], rules: PictureRules) -> list[Picture]:
+    """The pictures, each with how often it was kept before: a copy that another rule refuses does not count."""
+    if not rules.compares:
+        return list(pictures)
+    kept: Counter[bytes] = Counter()
+    told = []
+    for picture, refusal in zip(pictures, rules.refusals(pictures), strict=True):
+        if picture.same is None:
+            told.append(picture)
+            continue
+        told.append(replace(picture, before=kept[picture.same]))
+        kept[picture.same] += refusal is None
+    return told
 
 
 def _status(index: int, node: ImageNode, fate: Judged | str, ledger: Ledger) -> str:

@@ -119,11 +119,13 @@ def content_of(blocks: Sequence[Block], lexicon: Lexicon, image_count: int) -> C
 class Picture(msgspec.Struct, frozen=True):
     """What is known of an image once it is fetched: its true format (``jpeg`` …), its sides in pixels.
 
-    ``documents`` show the same picture, this one included; in this one it was shown ``before`` so often.
+    ``same`` is by what its picture is known, if that was asked: ``documents`` show the same one, this one included;
+    in this one it was kept ``before`` so often.
     """
 
     format: str
     width: int
     height: int
+    same: bytes | None = None
     documents: int = 1
     before: int = 0

@@ -33,7 +33,7 @@ from beam_jobs.stages import FILTER, Session
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document
 from obelics_pipeline.manifest import InputEntry, Manifest
-from obelics_pipeline.tables import DECISIONS
+from obelics_pipeline.tables import CONSENT, DECISIONS
 
 CHUNK: Final = 1000
 """Documents that are made at a time; what is planted together is in one chunk."""
@@ -150,6 +150,7 @@ def write_parts(space: Workspace, documents: Iterable[Document], parts: int) -> 
             _count(document, tally)
     for part, tally in zip(made, tallies, strict=True):
         part.table("decisions/filter", DECISIONS)
+        part.table("consent/filter", CONSENT)
         part.finish(tally)
 
 

@@ -209,7 +209,7 @@ def test_of_a_picture_that_a_document_shows_again_the_first_stays(
 def test_the_dataset_says_on_how_many_documents_a_picture_is(
     fetched: Path, server: str, tmp_path: Path
 ) -> None:
-    for name in ("deduplicated", "images", "image_results", "image_urls", "fetch_log", "decisions"):
+    for name in ("deduplicated", "images", "image_results", "image_urls", "fetch_log", "consent", "decisions"):
         (tmp_path / name).symlink_to(fetched / name)
     output = assembled(fetched, server, tmp_path, SAME["sight"] | {"image": ANY}, "export")
     found = {}
@@ -218,6 +218,11 @@ def test_the_dataset_says_on_how_many_documents_a_picture_is(
             for info in filter(None, row["image_info"]):
                 found[info["filename"]] = info["dup_count"]
     assert found == BY_SIGHT | OTHERS | {"gone.png": None}
+
+
+def test_where_nothing_is_compared_nothing_is_counted(fetched: Path, server: str, tmp_path: Path) -> None:
+    output = assembled(fetched, server, tmp_path, {"image": {"size": {"min": 10}}})
+    assert {count for images in slots(output).values() for _, _, count in images} == {None}
 
 
 # What retune tells of them

@@ -31,7 +31,7 @@ from filters.gopher import (
     SymbolWords,
     TopNgram,
 )
-from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
+from filters.image import AspectRatio, Format, ImageCount, RenderedSize, RepeatedPicture, Size
 from filters.language import Language
 from filters.lexicon import lexicon
 from filters.listings import KeywordList, KeywordStuffing, LinkList
@@ -386,3 +386,14 @@ def test_assembling_counts_every_slot_once(document: Document, data: st.DataObje
         fate for fate in fates if isinstance(fate, str)
     ]
     assert outcome.kept is ("ok" in outcome.statuses)
+
+
+def test_a_copy_that_another_rule_refuses_is_none_that_was_shown() -> None:
+    sizes = [(80, 60), (800, 600), (640, 480), (800, 600)]
+    pictures: list[Picture | str] = [Picture("jpeg", *size, same=b"same") for size in sizes]
+    pictures.append(Picture("jpeg", 800, 600, same=b"other"))
+    rules = AssembleOptions(
+        image=PictureRules({"size": Size(min=100), "repeated_picture": RepeatedPicture()})
+    )
+    outcome = assemble_document(page(LONG, *[IMAGE] * 5), pictures, rules, ENGLISH, Tally())
+    assert outcome.statuses == ("size", "ok", "repeated_picture", "repeated_picture", "ok")
