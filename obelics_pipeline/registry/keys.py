@@ -74,8 +74,9 @@ def _plain(url: str) -> str:
 
 def host_in(key: str) -> str:
     """The host of a key of ``address``, without port; empty if it has none."""
-    end = key.find("/", 8)
-    host = key[8:end] if end > 0 else ""
+    if not key:
+        return ""
+    host = key.split("/", 3)[2]  # https://host/
     return host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
 
 
@@ -84,12 +85,14 @@ def domains(key: str, levels: Levels) -> list[str]:
     fewest, most = levels
     name = host_in(key)
     dots = name.count(".")
+    if dots > most:
+        name = name.split(".", dots - most)[-1]
+        dots = most
     found = []
     while dots >= fewest:
-        if dots <= most:
-            found.append(name)
+        found.append(name)
         dots -= 1
-        name = name.partition(".")[2]
+        name = name[name.find(".") + 1 :]
     return found
 
 
