@@ -43,7 +43,7 @@ class Action(StrEnum):
     def from_data(cls, data: object, source: str, path: str) -> Self:
         """The action that YAML names; ``ConfigError`` with the nearest name if there is none."""
         if data not in tuple(cls):
-            raise unknown("action", str(data), cls, source, path)
+            raise unknown("action", str(data), [str(action) for action in cls], source, path)
         return cls(str(data))
 
 

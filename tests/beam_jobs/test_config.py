@@ -41,6 +41,27 @@ MISTAKES = [
     ),
     pytest.param("filter: 3", "filter: 3 is no mapping", id="section is a number"),
     pytest.param(
+        "consent: {signals: {noia: keep}}",
+        "consent.signals: no key 'noia'; did you mean 'noai'? known: ",
+        id="signal",
+    ),
+    pytest.param(
+        "consent: {signals: {noai: drop_images}}",
+        "consent.signals.noai: no action 'drop_images'; did you mean 'drop_image'? known: ",
+        id="action",
+    ),
+    pytest.param(
+        "consent: {agents: [bot/1.0]}",
+        "consent: 'bot/1.0' is no name of an agent; write letters",
+        id="agent with a version",
+    ),
+    pytest.param("consent: {as_of: soon}", "consent.as_of is 'soon'; ", id="no day"),
+    pytest.param(
+        "consent: {spawning: {endpoint: 'http://a.example/'}}",
+        "consent.spawning: endpoint is 'http://a.example/'; the key would be readable",
+        id="service without encryption",
+    ),
+    pytest.param(
         "filter: {documents: {}}",
         "filter: no key 'documents'; did you mean 'document'? known: document, image, paragraph, ",
         id="level",
