@@ -77,7 +77,7 @@ def stuck(server: FaultServer, images: int) -> list[Figure]:
     slow, latest = _timed([server.url(f"{name}?{n}") for n, name in enumerate(names)])
     return [
         Figure("1 % stuck: (wall - deadline) / clean", (slow - DEADLINE) / clean, "×", at_most=1.3),
-        Figure("longest wait for a result", latest, "s", at_most=DEADLINE + 1),
+        Figure("longest gap between results", latest, "s", at_most=DEADLINE + 1),
     ]
 
 

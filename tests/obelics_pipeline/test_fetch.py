@@ -19,6 +19,7 @@ from faultserver import CASES, GIF, JPEG, PNG, WEBP, FaultServer, raw
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from obelics_pipeline.decoder import decoder
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
 
 pytestmark = pytest.mark.usefixtures("dialled")
@@ -34,6 +35,13 @@ LOCAL = partial(
     max_pixels=10_000_000,
     retry_wait=0,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started() -> None:
+    """The process that decodes, which a busy machine may need seconds to start."""
+    with decoder() as child:
+        child.inspect(PNG, 1)
 
 
 def fetch_one(url: str, options: FetchOptions) -> FetchResult:
