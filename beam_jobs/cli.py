@@ -94,6 +94,13 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     diff(DiffOptions(options.a, options.b, options.stage, options.output, options.examples, job))
 
 
+def _recheck(options: argparse.Namespace) -> None:
+    from beam_jobs.recheck import recheck
+
+    io.check_writable(options.output)
+    recheck(options.dataset, options.registry, options.output)
+
+
 def _registry(options: argparse.Namespace) -> None:
     from beam_jobs import registry_command
 
@@ -111,6 +118,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "explain": _explain,
     "measure": _measure,
     "retune": _retune,
+    "recheck": _recheck,
     "registry": _registry,
     "demo": _demo,
 }
@@ -153,9 +161,10 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
             for layout in needed(options.command):
                 stages.read_manifest(source, layout)
     against = tuple(getattr(options, "against", ()))
-    for run in against:
-        with io.reaching(f"--against {run}"):
-            stages.read_manifest(run, stages.DEDUP)
+    if against:
+        from beam_jobs.dedup.earlier import earlier_runs
+
+        earlier_runs(against, options.output, config.dedup)
     runner.check_options(beam)
     io.check_writable(options.output)
     return Session(config, options.output, source, archives, against, beam)

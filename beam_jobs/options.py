@@ -79,6 +79,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         epilog="What follows a bare -- goes to Apache Beam.",
     )
     _diff_options(made["diff"])
+    made["recheck"] = commands.add_parser(
+        "recheck", help="a finished dataset without what has opted out since"
+    )
+    _recheck_options(made["recheck"])
     registry = commands.add_parser("registry", help="lists of opt-outs: compile, show, check")
     made |= _registry_commands(registry)
     made["demo"] = commands.add_parser("demo", help="the built-in sample site, end to end")
@@ -131,6 +135,20 @@ def _retune_options(command: Parser) -> None:
         "--share", type=_share, metavar="X", help="of the documents (sample_share of the config)"
     )
     command.add_argument("--json", action="store_true", help="the same for machines")
+
+
+def _recheck_options(command: Parser) -> None:
+    command.add_argument("dataset", metavar="DATASET", help="the folder that export wrote; it is only read")
+    command.add_argument(
+        "--registry",
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="a compiled registry; may be given again",
+    )
+    command.add_argument(
+        "--output", required=True, metavar="DIR", help="a new folder for the trimmed dataset"
+    )
 
 
 def _registry_commands(registry: Parser) -> dict[str, Parser]:

@@ -1,8 +1,9 @@
-"""Rows that pipelines of one stage hand to each other: files by a hash of the rows' first field."""
+"""Rows that pipelines of one stage hand to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +15,10 @@ from beam_jobs.transforms import GiveToParts
 
 
 class Shards(msgspec.Struct, frozen=True):
-    """Rows on disk, in ``count`` files by a hash of their first field, each sorted: equal rows are equal bytes."""
+    """Rows on disk, in ``count`` files by a hash of their first two fields, each sorted: equal rows are equal bytes.
+
+    By both fields, so that the edges of a node that has very many lie in all files.
+    """
 
     folder: str
     count: int
@@ -23,20 +27,24 @@ class Shards(msgspec.Struct, frozen=True):
         """A file."""
         return io.join(self.folder, f"shard-{number:05d}.msgpack")
 
-    def shard_of(self, key: bytes) -> int:
-        """The file for rows that begin with ``key``."""
-        return int.from_bytes(blake2b(key, digest_size=8).digest()) % self.count
+    def shard_of(self, row: tuple[Any, ...]) -> int:
+        """The file for a row."""
+        return int.from_bytes(blake2b(row[0] + row[1], digest_size=8).digest()) % self.count
 
     @property
     def digests(self) -> list[str]:
         """A hash of the content of each file; fewer than ``count`` if they are not all there."""
-        paths = [f"{self.path(number)}.digest" for number in range(self.count)]
-        return [io.read_bytes(path).decode() for path in paths if io.size(path) is not None]
+        with ThreadPoolExecutor(16) as pool:  # remote files take their time
+            return [found.decode() for found in pool.map(io.read_bytes, self._finished)]
 
     @property
     def finished(self) -> bool:
         """Whether all files are there."""
-        return len(self.digests) == self.count
+        return len(self._finished) == self.count
+
+    @property
+    def _finished(self) -> list[str]:
+        return list(io.sizes_below(self.folder, "shard-*.digest"))
 
     def read(self, number: int) -> list[Any]:
         """The rows of a file."""
@@ -63,7 +71,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         shards = self._shards
         return (
             rows
-            | "Shard" >> beam.Map(lambda row: (shards.shard_of(row[0]), row))
+            | "Shard" >> beam.Map(lambda row: (shards.shard_of(row), row))
             | "GiveToShards" >> GiveToParts([""] * shards.count)
             | "Write" >> beam.MapTuple(shards.write)
         )

@@ -17,11 +17,11 @@ from beam_jobs.transforms import GiveToParts
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A part of what keys are read from. ``earlier``: of a run whose documents come before those of this one."""
+    """A part of what keys are read from. ``age``: of its run, less for one whose documents come before."""
 
     number: int
     path: str
-    earlier: bool = False
+    age: int = 0
 
 
 Held: TypeAlias = Iterable[tuple[bytes, bytes]]

@@ -49,7 +49,7 @@ class SamePicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (docs/images.md). Without this only equal bytes are the same.
     """
 
-    bits: Annotated[int, msgspec.Meta(ge=0, le=12)] = 3
+    bits: Annotated[int, msgspec.Meta(ge=0, le=6)] = 3
 
 
 class AssembleOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

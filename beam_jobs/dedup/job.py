@@ -72,4 +72,4 @@ def lists(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
 def ranks(source: Source, table: pa.Table) -> list[bytes]:
     """The ranks of the documents of a part; ``table`` has the columns ``id`` and ``order``."""
     rows = enumerate(lists(table, "id", "order"))
-    return [rank(source.earlier, order, id, source.number, row) for row, (id, order) in rows]
+    return [rank(source.age, order, id, source.number, row) for row, (id, order) in rows]

@@ -28,7 +28,8 @@ _CANDIDATES: Final = "passage_candidates"
 
 def find_passages(job: Job, run: Run) -> None:
     """Do the pass."""
-    run(partial(_first_round, job))
+    if not job.files.finished(_CANDIDATES):
+        run(partial(_first_round, job))
     run(partial(_second_round, job))
 
 

@@ -86,7 +86,8 @@ class OneStays(msgspec.Struct, frozen=True):
 class Nodes(msgspec.Struct, frozen=True):
     """The pass of the rules on single paragraphs and images.
 
-    Pages are counted as ``url`` leaves them; the one that stays is one of those that all rules on documents leave.
+    Pages are counted as ``url`` leaves them; the one that stays is one of those that ``url``, ``same_text`` and
+    ``near_text`` leave (``image_set`` needs to know which images go, so it comes after).
     """
 
     def least(self, job: Job) -> dict[bytes, int]:
@@ -103,7 +104,8 @@ class Nodes(msgspec.Struct, frozen=True):
         gone = job.gone(source.number, job.done("nodes"))
         for row, own, paragraphs, images in _nodes(job, source):
             stays = b"" if row in gone else own
-            for key in {key for _, key in paragraphs} | {key for _, key in images}:
+            counted = images if job.options.image_frequency else []
+            for key in {key for _, key in paragraphs} | {key for _, key in counted}:
                 yield key, stays
 
     def decide(self, job: Job, source: Source, answers: Answers) -> Edits:
@@ -122,12 +124,12 @@ def _nodes(job: Job, source: Source) -> Iterator[tuple[int, bytes, list[Any], li
     names = ("paragraph_nodes", "paragraph_keys", "image_nodes", "image_keys")
     table = columns(source.path, ("id", "order", *names))
     older = job.gone(source.number, ("url",) if job.options.url else ())
-    paragraph, image = job.options.repeated_paragraph, job.options
-    wants_images = image.image_frequency or image.repeated_image
+    wants_paragraphs = job.options.repeated_paragraph
+    wants_images = job.options.image_frequency or job.options.repeated_image
     for row, (own, found) in enumerate(zip(ranks(source, table), lists(table, *names), strict=True)):
         if row in older:
             continue
-        paragraphs = _with_kind(PARAGRAPH, found[0], found[1]) if paragraph else []
+        paragraphs = _with_kind(PARAGRAPH, found[0], found[1]) if wants_paragraphs else []
         yield row, own, paragraphs, _with_kind(IMAGE, found[2], found[3]) if wants_images else []
 
 

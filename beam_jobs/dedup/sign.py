@@ -80,6 +80,10 @@ def check_comparable(path: str, options: DedupOptions) -> None:
     with io.open_read(path) as stream:
         metadata = pq.read_schema(stream).metadata or {}
     theirs = json.loads(metadata.get(_SIGNED, b"{}"))
+    if theirs.get("version") != options.signed["version"]:
+        raise InputError(
+            f"--against: {path}: signatures of another version; run 'obelics dedup' of that run again"
+        )
     for name, ours in options.signed.items():
         if ours is not None and theirs.get(name) != ours:
             raise InputError(

@@ -6,7 +6,6 @@ part; later passes see what earlier ones drop. What is done stays done if the st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -17,20 +16,21 @@ from beam_jobs import io, stages
 from beam_jobs.config import Config
 from beam_jobs.dedup.apply import apply_part, supersede_part
 from beam_jobs.dedup.clusters import find_clusters
+from beam_jobs.dedup.earlier import Earlier, earlier_runs
 from beam_jobs.dedup.image_sets import find_same_sets
 from beam_jobs.dedup.job import Job, Run, passes_of
 from beam_jobs.dedup.passages import find_passages
 from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
-from beam_jobs.dedup.sign import check_comparable, sign_part
+from beam_jobs.dedup.sign import sign_part
 from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Workspace, read_reports
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart
 from filters.dedup.minhash import s_curve_line
+from filters.dedup.rank import OWN
 from obelics_pipeline.accounting import Tally
-from obelics_pipeline.errors import InputError
-from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
+from obelics_pipeline.manifest import FileEntry
 
 KEY_PASSES: Final[dict[str, KeyPass]] = {
     "url": URL,
@@ -42,45 +42,16 @@ LIGHT: Final = 500_000_000
 """Bytes of signatures up to which passes run in the driver's process: workers cost about 5 s a pipeline to start."""
 
 
-class Earlier(msgspec.Struct, frozen=True):
-    """A run to compare with: its folder, and what its stage ``dedup`` wrote."""
-
-    root: str
-    manifest: Manifest
-
-    def paths(self, folder: str) -> list[str]:
-        """Its files below ``folder``."""
-        return [io.join(self.root, entry.path) for entry in self.manifest.under(folder)]
-
-
 def plan(session: Session) -> Plan:
     """Sign all parts of ``filtered/``, find the duplicates, then copy each part without its own."""
     found = stages.read_manifest(session.source, FILTER)
     paths = [io.join(session.source, entry.path) for entry in found.under("filtered")]
-    earlier = tuple(_earlier(session))
-    inputs = [stages.input_of(found, FILTER), *map(_input, earlier)]
+    earlier = tuple(earlier_runs(session.against, session.output, session.config.dedup))
+    inputs = [stages.input_of(found, FILTER), *(run.entry for run in earlier)]
     parts = len(paths) + sum(len(run.paths("signatures")) for run in earlier)
     made = stages.plan(session, DEDUP, session.config.result_of("dedup"), inputs, parts)
     work = _Work(session, made.space, tuple(paths), earlier)
     return msgspec.structs.replace(made, first=work.find, build=work.apply, seal=work.seal)
-
-
-def _earlier(session: Session) -> Iterable[Earlier]:
-    runs = [Earlier(root, stages.read_manifest(root, DEDUP)) for root in session.against]
-    known = {run.manifest.digest for run in runs}
-    for run in runs:
-        for entry in run.manifest.inputs[1:]:
-            if entry.digest not in known:
-                raise InputError(
-                    f"--against {run.root}: was itself compared with {entry.path}; name that, too (as it was then)"
-                )
-        for path in run.paths("signatures")[:1]:
-            check_comparable(path, session.config.dedup)
-    return runs
-
-
-def _input(run: Earlier) -> InputEntry:
-    return msgspec.structs.replace(stages.input_of(run.manifest, DEDUP), path=run.root)
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -105,8 +76,9 @@ class _Work(msgspec.Struct, frozen=True):
     def job(self) -> Job:
         """What the passes see."""
         own = [io.join(self.space.root, f"signatures/part-{n:05d}.parquet") for n in range(len(self.paths))]
-        theirs = [path for run in self.earlier for path in run.paths("signatures")]
-        sources = tuple(Source(n, path, n >= len(own)) for n, path in enumerate((*own, *theirs)))
+        theirs = [(path, age) for age, run in enumerate(self.earlier) for path in run.paths("signatures")]
+        placed = enumerate([*((path, OWN) for path in own), *theirs])
+        sources = tuple(Source(number, path, age) for number, (path, age) in placed)
         return Job(self.config.dedup, sources, PartFiles(self.space.folder, len(sources)))
 
     def find(self, run: stages.Run) -> None:

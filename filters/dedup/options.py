@@ -138,6 +138,3 @@ class DedupOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 SIGNATURE_VERSION: Final = 1
 """Grows when a key of ``signatures/`` is computed otherwise than before."""
-
-DOCUMENT_RULES: Final = ("url", "same_text", "near_text", "image_set")
-"""The rules that drop whole documents."""

@@ -1,7 +1,7 @@
 """The order of documents: of several that count as one, the first stays.
 
-A rank is a row of bytes, so that it compares anywhere as it does here, and travels as it is: documents of an
-earlier run first, then by what ``keep`` says, then by id, part and row. No two documents of a run have the same.
+A rank is a row of bytes, so that it compares anywhere as it does here, and travels as it is: documents of
+earlier runs first, run by run, then by what ``keep`` says, then by id, part and row. No two documents have the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from obelics_pipeline.document import Document
 _TAIL: Final = 9
 """Bytes after the id: a zero byte, part and row."""
 _HEAD: Final = 9
-"""Bytes before the id: whether of an earlier run, and the number that ``order_of`` gives."""
+"""Bytes before the id: the age of the run, and the number that ``order_of`` gives."""
+
+OWN: Final = 255
+"""The age of the run that is being made; earlier ones have less, the first 0."""
+
+MAX_EARLIER: Final = OWN
+"""How many earlier runs there can be."""
+
 _MIDDLE: Final = 1 << 63
 
 
@@ -29,9 +36,9 @@ def order_of(document: Document, keep: str) -> int:
     return time if keep == "oldest" else -time
 
 
-def rank(earlier: bool, order: int, id: str, part: int, row: int) -> bytes:
-    """The rank of the document in ``row`` of ``part``."""
-    head = bytes([not earlier]) + (order + _MIDDLE).to_bytes(8, "big")
+def rank(age: int, order: int, id: str, part: int, row: int) -> bytes:
+    """The rank of the document in ``row`` of ``part``, of a run of that age."""
+    head = bytes([age]) + (order + _MIDDLE).to_bytes(8, "big")
     return head + id.encode("utf-8", "replace") + b"\0" + part.to_bytes(4, "big") + row.to_bytes(4, "big")
 
 

@@ -32,7 +32,8 @@ def shards_of(edges: Edges, folder: Path, count: int = 3) -> Shards:
     shards = Shards(str(folder / "edges"), count)
     rows: list[list[Any]] = [[] for _ in range(count)]
     for one, other in edges:
-        rows[shards.shard_of(node(one))].append((node(one), node(other), 0.5))
+        row = (node(one), node(other), 0.5)
+        rows[shards.shard_of(row)].append(row)
     for number, found in enumerate(rows):
         shards.write(number, "", found)
     return shards

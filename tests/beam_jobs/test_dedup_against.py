@@ -211,6 +211,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str], str]] = {
         ["{root}/a"],
         "made with repeated_paragraph None, these would be with ['host', []]; use the settings of",
     ),
+    "a run twice": (
+        {},
+        ["{root}/a", "{root}/../{name}/a"],
+        "is the same run as {root}/a; name it once",
+    ),
+    "the output": (
+        {},
+        ["{output}"],
+        "--against {output}: is the output of this run; name the folder of an earlier one",
+    ),
     "a run that was compared with another": (
         {},
         ["{root}/b"],
@@ -244,10 +254,10 @@ def test_a_mistake_is_told(
         str(tmp_path / "out"),
     ]
     for run in against:
-        command += ["--against", run.format(root=root)]
+        command += ["--against", run.format(root=root, name=root.name, output=tmp_path / "out")]
     assert main(command) == 2
     told = capsys.readouterr().err
-    assert says.format(root=root) in told
+    assert says.format(root=root, output=tmp_path / "out") in told
     assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
@@ -255,4 +265,18 @@ def test_a_mistake_is_told(
 def test_both_runs_named_it_is_no_mistake(small: dict[str, Path], tmp_path: Path) -> None:
     found = deduplicate(small["c"], tmp_path, config_of({"near_text": {}}), against=[small["b"], small["a"]])
     assert list(found.kept) == ["c"]
-    assert [entry.path for entry in found.manifest.inputs[1:]] == [str(small["b"]), str(small["a"])]
+    assert [entry.path for entry in found.manifest.inputs[1:]] == [str(small["a"]), str(small["b"])]
+
+
+def test_what_earlier_runs_share_stays_in_the_first_of_them(tmp_path: Path) -> None:
+    """Though another has a newer copy: it has dropped that for the older one, and would else lose both."""
+    config = config_of({"same_text": {}})
+    runs: dict[str, Found] = {}
+    for age, name in enumerate("abc"):
+        text = "another text" if name == "c" else "one and the same text"
+        documents = [page(name, text, time=1000 * (age + 1)), page(f"{name}-own", f"only in {name}")]
+        before = [tmp_path / other for other in "abc"[:age]]
+        runs[name] = run_on(documents, tmp_path / name, config, parts=1, against=before[::-1])
+    kept = {name: set(found.kept) for name, found in runs.items()}
+    assert kept == {"a": {"a", "a-own"}, "b": {"b-own"}, "c": {"c", "c-own"}}
+    assert not any(runs[name].rows("superseded") for name in "bc")

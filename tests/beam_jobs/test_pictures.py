@@ -209,7 +209,15 @@ def test_of_a_picture_that_a_document_shows_again_the_first_stays(
 def test_the_dataset_says_on_how_many_documents_a_picture_is(
     fetched: Path, server: str, tmp_path: Path
 ) -> None:
-    for name in ("deduplicated", "images", "image_results", "image_urls", "fetch_log", "consent", "decisions"):
+    for name in (
+        "deduplicated",
+        "images",
+        "image_results",
+        "image_urls",
+        "fetch_log",
+        "consent",
+        "decisions",
+    ):
         (tmp_path / name).symlink_to(fetched / name)
     output = assembled(fetched, server, tmp_path, SAME["sight"] | {"image": ANY}, "export")
     found = {}

@@ -360,7 +360,12 @@ OTHERWISE: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]] = {
         "",
     ),
     "extract": ("filter", {"extract": {"max_nodes": 7}}, ("extract",), "extract"),
-    "words of the rules": ("assemble", {"text": {"common_words": 7}}, ("filter", "dedup"), "filter and dedup"),
+    "words of the rules": (
+        "assemble",
+        {"text": {"common_words": 7}},
+        ("filter", "dedup"),
+        "filter and dedup",
+    ),
     "all": (
         "assemble",
         {"extract": {"max_nodes": 7}, "filter": {}, "dedup": {}, "images": {"shard_images": 7}},

@@ -20,7 +20,7 @@ from beam_jobs.dedup.sign import sign_part
 from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Workspace, run_part
 from beam_jobs.shared_keys import _DECODER, Answer, SharedKeys, Source, _answers, _offers
-from filters.dedup.rank import rank
+from filters.dedup.rank import OWN, rank
 
 Parts = list[list[tuple[bytes, bytes]]]
 LEAST = {b"a": 2, b"b": 3}
@@ -120,7 +120,7 @@ def test_what_all_documents_have_is_one_row_for_each_part(job: Job) -> None:
 
 
 def test_ranks_of_documents_that_are_gone_count_without_being_first() -> None:
-    best, other = rank(False, 0, "a", 0, 0), rank(False, 0, "b", 0, 1)
+    best, other = rank(OWN, 0, "a", 0, 0), rank(OWN, 0, "b", 0, 1)
     told = answers_of([[(b"a", b""), (b"a", other)], [(b"a", b"")]])
     assert told[0] == told[1] == {b"a": Answer(3, other)}
     assert answers_of([[(b"a", b"")], [(b"a", b"")]])[0] == {b"a": Answer(2, b"")}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beam_jobs.dedup.passages import anchors
 from filters.dedup.options import DedupOptions
-from filters.dedup.rank import id_of, order_of, place, rank
+from filters.dedup.rank import OWN, id_of, order_of, place, rank
 from filters.dedup.signature import Signature, Signer
 from obelics_pipeline.config import convert
 from obelics_pipeline.document import Document, TextNode
@@ -94,23 +94,21 @@ def test_texts_are_compared_for_image_sets_too() -> None:
 ids = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
 orders = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3)
 places = st.integers(0, 2**32 - 1) | st.integers(0, 2)
-ranked = st.tuples(st.booleans(), orders, ids, places, places)
+ages = st.integers(0, OWN)
+ranked = st.tuples(ages, orders, ids, places, places)
 
 
 @given(ranked, ranked)
 def test_ranks_compare_as_what_they_are_made_of(
-    one: tuple[bool, int, str, int, int], other: tuple[bool, int, str, int, int]
+    one: tuple[int, int, str, int, int], other: tuple[int, int, str, int, int]
 ) -> None:
-    def values(earlier: bool, *rest: Any) -> tuple[Any, ...]:
-        return (not earlier, *rest)
-
-    assert (rank(*one) < rank(*other)) == (values(*one) < values(*other))
+    assert (rank(*one) < rank(*other)) == (one < other)
     assert (rank(*one) == rank(*other)) == (one == other)
 
 
-@given(st.booleans(), orders, st.text(st.characters(exclude_categories=["Cs"])), places, places)
-def test_a_rank_tells_place_and_id(earlier: bool, order: int, id: str, part: int, row: int) -> None:
-    made = rank(earlier, order, id, part, row)
+@given(ages, orders, st.text(st.characters(exclude_categories=["Cs"])), places, places)
+def test_a_rank_tells_place_and_id(age: int, order: int, id: str, part: int, row: int) -> None:
+    made = rank(age, order, id, part, row)
     assert place(made) == (part, row)
     assert id_of(made) == id
 
@@ -132,7 +130,7 @@ def test_what_stays_comes_first(keep: str, first: list[str]) -> None:
         page("c", "a longer", "text", time=0),
         page("none", "texts", time=None),
     ]
-    ranks = {rank(False, order_of(document, keep), document.id, 0, 0): document.id for document in documents}
+    ranks = {rank(OWN, order_of(document, keep), document.id, 0, 0): document.id for document in documents}
     assert [ranks[key] for key in sorted(ranks)] == first
 
 
