@@ -44,6 +44,10 @@ EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "da
 LAYOUTS: Final = (EXTRACT, FILTER, DEDUP, IMAGES, ASSEMBLE, EXPORT)
 
 
+WORK_DEPTH: Final = 3
+"""Folders below that of a stage's work: a step or a pass, its name, the file."""
+
+
 class Session(msgspec.Struct, frozen=True):
     """What the caller asked for: where to read, where to write, with what configuration, on which runner.
 
@@ -166,9 +170,20 @@ def prepare(plan: Plan) -> None:
     if not any(io.sizes_below(space.folder, pattern) for pattern in reports):
         for pattern in plan.layout.patterns:
             io.remove(io.sizes_below(root, pattern))
-        for reported in reports:
-            for path in io.sizes_below(root, f"_work/{space.stage}-*/{reported}"):
-                io.remove_tree(path.rsplit("/", reported.count("/") + 1)[0])
+        for folder in _work_folders(root, space.stage):
+            if folder != space.folder:
+                io.remove_tree(folder)
+
+
+def _work_folders(root: str, stage: str) -> set[str]:
+    """The folders in which runs of a stage have left anything."""
+    below = io.join(root, "_work")
+    found = (
+        path
+        for depth in range(1, WORK_DEPTH + 1)
+        for path in io.sizes_below(below, f"{stage}-*" + "/*" * depth)
+    )
+    return {io.join(below, path.removeprefix(f"{below}/").partition("/")[0]) for path in found}
 
 
 def manifest_path(root: str, layout: Layout) -> str:

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 import yaml
@@ -108,7 +108,9 @@ def convert(data: object, type_: type[T], source: str, path: str = "") -> T:
     try:
         return msgspec.convert(data, type_)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{_place(source, path)} is {_shown(data)}; {_lower(str(error))}") from error
+        words = get_args(wanted) if get_origin(wanted) is Literal else ()
+        why = f"write {' or '.join(map(str, words))}" if words else _lower(str(error))
+        raise ConfigError(f"{_place(source, path)} is {_shown(data)}; {why}") from error
 
 
 def mapping(data: object, source: str, path: str) -> dict[str, Any]:

@@ -181,6 +181,11 @@ MISTAKES = [
         "dedup: {url: {keep: newest}}", "dedup.url: no key 'keep'", id="option of a rule without any"
     ),
     pytest.param(
+        "dedup: {keep: latest}",
+        "dedup.keep is 'latest'; write newest or oldest or longest",
+        id="no such word",
+    ),
+    pytest.param(
         "assemble: {image: {format: {accept: [jpg]}}}",
         "assemble.image.format: accept: no format 'jpg'; did you mean 'jpeg'?",
         id="format",

@@ -59,6 +59,9 @@ def test_another_input_clears_the_old_files_but_no_foreign_ones(tmp_path: Path) 
     (tmp_path / "filtered/mine.txt").write_text("mine")
     old = Workspace(str(tmp_path), "filter", "0" * 32)
     run_part(old, 7, write_nothing)
+    killed_before_any_part = tmp_path / "_work" / f"filter-{'1' * 16}" / "passes/told/part-00000.msgpack"
+    killed_before_any_part.parent.mkdir(parents=True)
+    killed_before_any_part.write_bytes(b"")
     done = stages.run(plan(tmp_path, size=2), session(tmp_path))
     assert done.seconds is not None
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
