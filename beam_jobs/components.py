@@ -7,7 +7,7 @@ to the least of its component.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +15,7 @@ import apache_beam as beam
 
 from beam_jobs import io
 from beam_jobs.shards import ReadShards, Shards, WriteShards
+from beam_jobs.transforms import Run
 from obelics_pipeline.errors import RunFailed
 
 MAX_ROUNDS: Final = 50
@@ -24,7 +25,7 @@ Edge: TypeAlias = tuple[bytes, bytes]
 """A node, and a lesser one of its component."""
 
 
-def components(edges: Shards, folder: str, run: Callable[[Callable[[Any], None]], None]) -> Shards:
+def components(edges: Shards, folder: str, run: Run) -> Shards:
     """From the first two fields of the rows of ``edges`` to one edge for each node but the least of its component.
 
     ``run`` runs a pipeline to its end; ``folder`` is where rounds are kept, so that work goes on after a stop.

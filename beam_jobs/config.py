@@ -79,17 +79,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         section = getattr(self, stage)
         if stage == "extract":
             return section
-        consent = [self.consent, [Registry.open(path).version for path in self.consent.registries]]
         if stage == "dedup":  # asks the rules on documents once more if it takes something out of them
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
-        if stage == "images":
-            return [section.result, *consent]
-        others: dict[str, list[Any]] = {
-            "filter": consent,
-            "export": consent,
-            "assemble": [self.export.timestamps],
-        }
-        return [section, self.text.as_data(), *others.get(stage, [])]
+        if stage == "assemble":
+            return [section, self.text.as_data(), self.export.timestamps]
+        consent = [self.consent, [Registry.open(path).version for path in self.consent.registries]]
+        return [section.result, *consent] if stage == "images" else [section, self.text.as_data(), *consent]
 
 
 def shipped() -> tuple[str, ...]:

@@ -6,9 +6,9 @@ the perceptual hashes that such steps connect. What is shuffled are hashes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 import apache_beam as beam
 import msgspec
@@ -23,12 +23,10 @@ from beam_jobs.parts import Part
 from beam_jobs.rows import flat_writer, row_groups
 from beam_jobs.shards import ReadShards, Shards, WriteShards
 from beam_jobs.shared_keys import Answer, Held, SharedKeys, Source
-from beam_jobs.transforms import GiveToParts
+from beam_jobs.transforms import GiveToParts, Run
 from filters.apply import OK, AssembleOptions
 from filters.dedup.hamming import band_keys, near_pairs
 from obelics_pipeline.assembled import Slot
-
-Run: TypeAlias = Callable[[Callable[[beam.Pipeline], None]], None]
 
 _EQUAL: Final = 2
 """Pieces of two hashes that must be equal for a comparison: more keys a hash, but far fewer hashes a key."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import apache_beam as beam
 
 from beam_jobs import metrics
 from beam_jobs.parts import Workspace, run_part
 from obelics_pipeline.accounting import Tally
+
+Run: TypeAlias = Callable[[Callable[[beam.Pipeline], None]], None]
+"""Runs the pipeline that a function wires, to its end."""
 
 
 class DoPart(beam.DoFn):  # type: ignore[misc]

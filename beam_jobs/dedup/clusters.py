@@ -11,10 +11,10 @@ import apache_beam as beam
 
 from beam_jobs import io
 from beam_jobs.components import components
-from beam_jobs.dedup.job import Job, Run
+from beam_jobs.dedup.job import Job
 from beam_jobs.dedup.near import FindSimilar
 from beam_jobs.shards import ReadShards, Shards, WriteShards
-from beam_jobs.transforms import GiveToParts
+from beam_jobs.transforms import GiveToParts, Run
 from filters.dedup.edits import WHOLE, Edit, Edits
 from filters.dedup.rank import id_of, place
 from obelics_pipeline.document import Cluster

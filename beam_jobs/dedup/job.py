@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
-import apache_beam as beam
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,19 +16,17 @@ from filters.dedup.edits import Edits
 from filters.dedup.options import DedupOptions
 from filters.dedup.rank import rank
 
-Run: TypeAlias = Callable[[Callable[[beam.Pipeline], None]], None]
-"""Runs the pipeline that a function wires, to its end."""
-
-
 PASSES: Final = ("url", "same_text", "near_text", "shared_passage", "nodes", "image_set")
 """The passes, in order. An edit of an earlier one is seen by the later ones."""
+
+NODE_RULES: Final = ("repeated_paragraph", "image_frequency", "repeated_image")
+"""The rules of the pass ``nodes``; the others have the names of their passes."""
 
 
 def passes_of(options: DedupOptions) -> tuple[str, ...]:
     """The passes that ``options`` ask for, in order."""
-    nodes = options.repeated_paragraph or options.image_frequency or options.repeated_image
-    wanted = {"nodes": nodes}
-    return tuple(name for name in PASSES if (wanted.get(name) or getattr(options, name, None)) is not None)
+    rules = {name: (name,) for name in PASSES} | {"nodes": NODE_RULES}
+    return tuple(name for name in PASSES if any(getattr(options, rule) is not None for rule in rules[name]))
 
 
 class Job(msgspec.Struct, frozen=True):

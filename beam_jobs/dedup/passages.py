@@ -15,8 +15,9 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 
-from beam_jobs.dedup.job import Job, Run, columns, ranks
+from beam_jobs.dedup.job import Job, columns, ranks
 from beam_jobs.shared_keys import Answer, Held, SharedKeys, Source
+from beam_jobs.transforms import Run
 from filters.dedup.edits import Edit, Edits
 from filters.dedup.rank import id_of
 from filters.dedup.shingles import windows

@@ -12,7 +12,7 @@ from beam_jobs.dedup.job import Job, columns, lists, ranks
 from beam_jobs.shared_keys import Answers, Held, Source
 from filters.dedup.edits import WHOLE, Edit, Edits
 from filters.dedup.rank import id_of
-from filters.dedup.signature import KEY_BYTES
+from filters.dedup.shingles import KEY_BYTES
 
 DOCUMENT, PARAGRAPH, IMAGE = b"d", b"p", b"i"
 """Kinds of keys."""

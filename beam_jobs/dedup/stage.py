@@ -18,7 +18,7 @@ from beam_jobs.dedup.apply import apply_part, supersede_part
 from beam_jobs.dedup.clusters import find_clusters
 from beam_jobs.dedup.earlier import Earlier, earlier_runs
 from beam_jobs.dedup.image_sets import find_same_sets
-from beam_jobs.dedup.job import Job, Run, passes_of
+from beam_jobs.dedup.job import Job, passes_of
 from beam_jobs.dedup.passages import find_passages
 from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
 from beam_jobs.dedup.sign import sign_part
@@ -26,7 +26,7 @@ from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Workspace, read_reports
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
-from beam_jobs.transforms import DoPart
+from beam_jobs.transforms import DoPart, Run
 from filters.dedup.minhash import s_curve_line
 from filters.dedup.rank import OWN
 from obelics_pipeline.accounting import Tally
@@ -89,8 +89,9 @@ class _Work(msgspec.Struct, frozen=True):
         if self.paths:
             run(self.sign, len(self.paths))
         job = self.job
-        sizes = (io.size(source.path) or 0 for source in job.sources)
-        workers = 1 if sum(sizes) < LIGHT else len(job.sources)
+        theirs = (entry for earlier in self.earlier for entry in earlier.manifest.under("signatures"))
+        size = sum(entry.bytes for entry in (*self.signatures, *theirs))
+        workers = 1 if size < LIGHT else len(job.sources)
         for name in passes_of(job.options):
             if not job.files.finished(name):
                 _do(name, job, lambda build: run(build, workers))
@@ -111,9 +112,14 @@ class _Work(msgspec.Struct, frozen=True):
         earlier = pipeline | "EarlierParts" >> beam.Create(list(enumerate(before, len(self.paths))))
         _ = earlier | "Supersede" >> beam.ParDo(DoPart(self.space, partial(supersede_part, job=self.job)))
 
+    @property
+    def signatures(self) -> list[FileEntry]:
+        """What the first step has written."""
+        return [entry for report in read_reports(self.signing, len(self.paths)) for entry in report.files]
+
     def seal(self, tally: Tally) -> list[FileEntry]:
         """The signatures are files of the stage, too."""
-        return [entry for report in read_reports(self.signing, len(self.paths)) for entry in report.files]
+        return self.signatures
 
 
 def _do(name: str, job: Job, run: Run) -> None:

@@ -12,13 +12,10 @@ import numpy.typing as npt
 from filters.dedup.minhash import MinHash, sketch
 from filters.dedup.options import DedupOptions
 from filters.dedup.rank import order_of
-from filters.dedup.shingles import Words, shingles, text_key
+from filters.dedup.shingles import KEY_BYTES, Words, shingles, text_key
 from filters.ngrams import Hashes
 from obelics_pipeline.document import Document, ImageNode, TextNode
 from obelics_pipeline.url import canonical, page_key
-
-KEY_BYTES: Final = 16
-"""128 bits: among all paragraphs of a hundred crawls two different ones hardly share a key."""
 
 _NONE: Final = np.empty(0, np.uint32)
 
