@@ -19,17 +19,19 @@ from struct import Struct
 from typing import IO, Final
 
 import msgspec
+import numpy as np
 
 from obelics_pipeline.fetch_types import FetchStatus
-from obelics_pipeline.image import ImageFacts, inspect
+from obelics_pipeline.image import ImageFacts, Pixels, inspect, thumbnail
 
 MEMORY: Final = 1_000_000_000
 """Bytes of address space of the child; 64 megapixels with transparency take 414 MB."""
 SECONDS: Final = 20.0
 """What the decoding of one image may take; the largest that pass take two, on an idle machine."""
 
-_HEAD: Final = Struct("<II")
-"""The length of what follows, and the most pixels of the image (in an answer nothing)."""
+_HEAD: Final = Struct("<IIHH")
+"""The length of what follows, the most pixels of the image, and the height and width of the thumbnail that is wanted, 0
+if it is the facts. In an answer only the length counts."""
 _PIPE_BYTES: Final = 1 << 20
 """What a pipe takes before its writer has to wait: most images at once."""
 _ALONE: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -37,7 +39,7 @@ _ALONE: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 class Decoder:
-    """A child process that inspects images; it is started when it is needed, and again when it has died."""
+    """A child process that looks at images; it is started when it is needed, and again when it has died."""
 
     def __init__(self, memory: int = MEMORY, seconds: float = SECONDS) -> None:
         self._bounds = memory, seconds
@@ -45,16 +47,27 @@ class Decoder:
 
     def inspect(self, body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
         """``image.inspect``; ``undecodable`` also for what kills the child or takes too long."""
+        answer = self._answer(body, max_pixels)
+        if answer is None:
+            return FetchStatus.UNDECODABLE
+        return msgspec.msgpack.decode(answer, type=ImageFacts | FetchStatus)
+
+    def thumbnail(self, body: bytes, max_pixels: int, size: tuple[int, int]) -> Pixels | None:
+        """``image.thumbnail``; none also of what kills the child or takes too long."""
+        answer = self._answer(body, max_pixels, *size)
+        return np.frombuffer(answer, np.uint8).reshape(*size, 3) if answer else None
+
+    def _answer(self, body: bytes, *wanted: int) -> bytes | None:
+        """What the child says; None if it dies of it."""
         child = self._child = self._child or _start(*self._bounds)
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            _write(child.stdin, body, max_pixels)
-            answer, _ = _read(child.stdout)
+            _write(child.stdin, body, *wanted)
+            return _read(child.stdout)[0]
         except (BrokenPipeError, EOFError):
             self.close()
-            return FetchStatus.UNDECODABLE
-        return msgspec.msgpack.decode(answer, type=ImageFacts | FetchStatus)
+            return None
 
     def close(self) -> None:
         """End the child, if there is one, and wait for its end."""
@@ -107,16 +120,16 @@ def _start(memory: int, seconds: float) -> subprocess.Popen[bytes]:
     return child
 
 
-def _write(stream: IO[bytes], body: bytes, number: int = 0) -> None:
-    rest = memoryview(_HEAD.pack(len(body), number) + body)
+def _write(stream: IO[bytes], body: bytes, pixels: int = 0, height: int = 0, width: int = 0) -> None:
+    rest = memoryview(_HEAD.pack(len(body), pixels, height, width) + body)
     while rest:
         rest = rest[stream.write(rest) :]
 
 
-def _read(stream: IO[bytes]) -> tuple[bytes, int]:
-    """A message and the number before it; ``EOFError`` if there is none, or only a part of it."""
-    length, number = _HEAD.unpack(_exactly(stream, _HEAD.size))
-    return _exactly(stream, length), number
+def _read(stream: IO[bytes]) -> tuple[bytes, int, tuple[int, int]]:
+    """A message and what stands before it; ``EOFError`` if there is none, or only a part of it."""
+    length, pixels, *size = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    return _exactly(stream, length), pixels, (size[0], size[1])
 
 
 def _exactly(stream: IO[bytes], length: int) -> bytes:
@@ -143,11 +156,18 @@ def main() -> None:
     source, sink = (os.fdopen(number, mode, buffering=0) for number, mode in ((0, "rb"), (1, "wb")))
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            body, max_pixels = _read(source)
+            request = _read(source)
             signal.setitimer(signal.ITIMER_REAL, seconds)
-            facts = inspect(body, max_pixels)
+            answer = _look(*request)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            _write(sink, msgspec.msgpack.encode(facts))
+            _write(sink, answer)
+
+
+def _look(body: bytes, max_pixels: int, size: tuple[int, int]) -> bytes:
+    if not all(size):
+        return msgspec.msgpack.encode(inspect(body, max_pixels))
+    pixels = thumbnail(body, max_pixels, size)
+    return b"" if pixels is None else pixels.tobytes()
 
 
 if __name__ == "__main__":

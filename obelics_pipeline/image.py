@@ -1,16 +1,23 @@
-"""Whether bytes are an image that every reader of the dataset can decode, and how large it is."""
+"""Whether bytes are an image that every reader of the dataset can decode, how large it is, and what it looks like."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
 from obelics_pipeline.fetch_types import FetchStatus
-from obelics_pipeline.phash import FINE, phash
+from obelics_pipeline.phash import FINE, on_white, phash, plain
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 """Pillow's names of the formats that browsers show in ``<img>`` and that it decodes by itself.
@@ -41,13 +48,27 @@ def inspect(body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
     first frame of an animation, is decoded in the steps of ``datasets.Image``, EXIF orientation included,
     only smaller where JPEG permits: what passes here decodes there.
     """
+    return _opened(body, max_pixels, _decoded)
+
+
+def thumbnail(body: bytes, max_pixels: int, size: tuple[int, int]) -> Pixels | None:
+    """What the image ``body`` looks like, ``[height, width, 3]`` of ``size``; None where ``inspect`` finds no image.
+
+    Never raises. JPEG decodes to a fraction of its size if that is enough.
+    """
+    pixels = _opened(body, max_pixels, partial(_thumbnail, size))
+    return None if isinstance(pixels, FetchStatus) else pixels
+
+
+def _opened(body: bytes, max_pixels: int, look: Callable[[Image.Image], T]) -> T | FetchStatus:
+    """What ``look`` finds in an image, or why there is none to be looked at."""
     if not begins_like_an_image(body):
         return FetchStatus.NOT_IMAGE
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 return FetchStatus.TOO_MANY_PIXELS
-            return _decoded(image)
+            return look(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return FetchStatus.TOO_MANY_PIXELS
     except Exception:  # the decoders promise no set of errors: they raise what the bytes lead them to
@@ -73,3 +94,15 @@ def _decoded(image: Image.Image) -> ImageFacts:
     if orientation in _TURNED:
         width, height = height, width
     return ImageFacts(name, width, height, phash(upright))
+
+
+def _thumbnail(size: tuple[int, int], image: Image.Image) -> Pixels:
+    image.draft(None, (max(size), max(size)))  # not less than is wanted, whichever side is up
+    return resized(ImageOps.exif_transpose(image), size)
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Pixels:
+    """A decoded, upright ``image`` as ``[height, width, 3]``, RGB, whatever its shape; transparency is white."""
+    height, width = size
+    image = on_white(plain(image)).convert("RGB")
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0), np.uint8)

@@ -20,13 +20,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
-from PIL import Image
 
 from obelics_pipeline.config import convert, read_yaml_file, suggestion
 from obelics_pipeline.errors import ConfigError, RunFailed
-from obelics_pipeline.phash import on_white, plain
+from obelics_pipeline.image import Pixels
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 UNSCORED: Final = "unscored"
@@ -222,14 +220,6 @@ def onnx_scorer(path: str) -> OnnxScorer:
 @cache
 def _load(path: str) -> OnnxScorer:
     return OnnxScorer(path)
-
-
-def thumbnail(image: Image.Image, size: tuple[int, int]) -> Pixels:
-    """A decoded, upright ``image`` as ``[height, width, 3]``, RGB, whatever its shape; transparency is white."""
-    height, width = size
-    image = on_white(plain(image)).convert("RGB")
-    resized = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.asarray(resized, np.uint8)
 
 
 def scores_of(

@@ -7,13 +7,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faultserver import HTML, JPEG, PNG, png_of
 
 from obelics_pipeline import decoder as module
 from obelics_pipeline.decoder import Decoder, decoder
 from obelics_pipeline.fetch_types import FetchStatus
-from obelics_pipeline.image import inspect
+from obelics_pipeline.image import inspect, thumbnail
 
 PIXELS = 64_000_000
 LARGE = png_of(7000, 7000, bits=8, colour=6)
@@ -35,6 +36,27 @@ def test_the_child_says_what_is_said_here(child: Decoder, body: bytes) -> None:
 def test_a_large_body_passes_the_pipe(child: Decoder) -> None:
     body = JPEG + bytes(9_000_000)
     assert child.inspect(body, PIXELS) == inspect(body, PIXELS)
+
+
+@pytest.mark.parametrize("body", [JPEG, PNG])
+def test_the_child_makes_thumbnails(child: Decoder, body: bytes) -> None:
+    expected = thumbnail(body, PIXELS, (5, 7))
+    assert expected is not None
+    assert np.array_equal(child.thumbnail(body, PIXELS, (5, 7)), expected)
+    assert child.inspect(body, PIXELS) == inspect(body, PIXELS)
+
+
+@pytest.mark.parametrize("body", [PNG[: len(PNG) // 2], HTML, b"", png_of(9000, 9000)])
+def test_there_is_no_thumbnail_of_what_is_no_image(child: Decoder, body: bytes) -> None:
+    assert child.thumbnail(body, PIXELS, (5, 7)) is None
+    assert child.thumbnail(PNG, PIXELS, (5, 7)) is not None
+
+
+def test_a_thumbnail_that_wants_too_much_memory_costs_itself() -> None:
+    small = Decoder(memory=300_000_000)
+    assert small.thumbnail(LARGE, PIXELS, (5, 7)) is None
+    assert small.thumbnail(JPEG, PIXELS, (5, 7)) is not None
+    small.close()
 
 
 def pid_of(child: Decoder) -> int:

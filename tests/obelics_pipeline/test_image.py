@@ -5,8 +5,10 @@ import tarfile
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import datasets
+import numpy as np
 import pytest
 from faultserver import GIF, HTML, JPEG, PNG, WEBP, picture, png_of
 from hypothesis import given
@@ -14,16 +16,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from obelics_pipeline.fetch_types import FetchStatus
-from obelics_pipeline.image import ImageFacts, inspect
+from obelics_pipeline.image import ImageFacts, inspect, thumbnail
 
 PIXELS = 1_000_000
 AVIF = picture("AVIF")
 
 
-def turned(kind: str, orientation: int) -> bytes:
+def orientation(value: int) -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = orientation
-    return picture(kind, exif=exif.tobytes())
+    exif[0x0112] = value
+    return exif.tobytes()
+
+
+def turned(kind: str, value: int) -> bytes:
+    return picture(kind, exif=orientation(value))
 
 
 def animated(kind: str) -> bytes:
@@ -157,3 +163,42 @@ def test_real_images_pass(test_data: Path) -> None:
     for body in bodies:
         assert isinstance(inspect(body, PIXELS * 64), ImageFacts)
         assert_readers_agree(body)
+
+
+RED, BLUE = (254, 0, 0), (0, 0, 254)
+
+
+def halves(kind: str, size: tuple[int, int] = (2000, 1000), **options: Any) -> bytes:
+    """Red on the left, blue on the right."""
+    image, file = Image.new("RGB", size, RED), BytesIO()
+    image.paste(BLUE, (size[0] // 2, 0, *size))
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "corners"),
+    [
+        pytest.param(halves("JPEG"), (RED, BLUE, RED, BLUE), id="a jpeg that decodes smaller"),
+        pytest.param(halves("JPEG", (8, 4)), (RED, BLUE, RED, BLUE), id="a jpeg smaller than the thumbnail"),
+        pytest.param(halves("PNG"), (RED, BLUE, RED, BLUE), id="png"),
+        pytest.param(halves("WEBP", lossless=True), (RED, BLUE, RED, BLUE), id="webp"),
+        pytest.param(halves("JPEG", exif=orientation(3)), (BLUE, RED, BLUE, RED), id="upside down"),
+        pytest.param(halves("JPEG", exif=orientation(6)), (RED, RED, BLUE, BLUE), id="on its side"),
+        pytest.param(png_of(20, 20, bits=8, colour=6), ((255,) * 3,) * 4, id="on white"),
+    ],
+)
+def test_a_thumbnail_is_the_upright_picture_in_colour(body: bytes, corners: tuple[Any, ...]) -> None:
+    found = thumbnail(body, 10_000_000, (10, 20))
+    assert found is not None
+    assert (found.shape, found.dtype) == ((10, 20, 3), np.uint8)
+    seen = found[[0, 0, -1, -1], [0, -1, 0, -1]].astype(int)
+    assert np.abs(seen - corners).max() < 20
+
+
+@pytest.mark.parametrize(
+    "body", [HTML, b"", PNG[: len(PNG) // 2], JPEG[: len(JPEG) // 2], png_of(2000, 2000)]
+)
+def test_there_is_no_thumbnail_where_there_is_no_image(body: bytes) -> None:
+    assert thumbnail(body, PIXELS, (10, 20)) is None
+    assert isinstance(inspect(body, PIXELS), FetchStatus)

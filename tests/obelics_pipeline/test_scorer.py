@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from obelics_pipeline.errors import ConfigError, RunFailed
-from obelics_pipeline.scorer import UNSCORED, OnnxScorer, onnx_scorer, scores_of, thumbnail, unsafe
+from obelics_pipeline.image import resized
+from obelics_pipeline.scorer import UNSCORED, OnnxScorer, onnx_scorer, scores_of, unsafe
 
 LABELS = ("red", "green", "blue")
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
@@ -254,7 +255,7 @@ def test_thumbnails_of_another_size_are_a_mistake(make: Make) -> None:
     ],
 )
 def test_thumbnails(image: Image.Image, colour: tuple[int, int, int]) -> None:
-    found = thumbnail(image, (6, 4))
+    found = resized(image, (6, 4))
     assert (found.shape, found.dtype) == ((6, 4, 3), np.uint8)
     assert np.abs(found.astype(int) - colour).max() <= 1
 
@@ -262,7 +263,7 @@ def test_thumbnails(image: Image.Image, colour: tuple[int, int, int]) -> None:
 def test_a_thumbnail_keeps_what_is_where() -> None:
     image = Image.new("RGB", (400, 200), RED)
     image.paste(BLUE, (200, 0, 400, 200))
-    assert thumbnail(image, (2, 4))[:, [0, 3]].tolist() == [[list(RED), list(BLUE)]] * 2
+    assert resized(image, (2, 4))[:, [0, 3]].tolist() == [[list(RED), list(BLUE)]] * 2
 
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
