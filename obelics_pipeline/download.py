@@ -10,7 +10,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from functools import cache
 from socket import AI_NUMERICHOST, AddressFamily
 from types import TracebackType
@@ -22,9 +21,10 @@ import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from obelics_pipeline.answer import Answer, failed, patience_of, readable, status_of
 from obelics_pipeline.consent import signals
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
-from obelics_pipeline.netguard import BlockedAddress, guarded_socket
+from obelics_pipeline.netguard import guarded_socket
 from obelics_pipeline.url import resolve
 
 DNS_SECONDS: Final = 300
@@ -37,35 +37,6 @@ Refuse: TypeAlias = Callable[[tuple[str, ...]], str | None]
 """Whether the signals of an answer (``consent.signals``) forbid its body to be read: the one that does, or None."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-_TRANSIENT: Final = frozenset(
-    {FetchStatus.DNS, FetchStatus.CONNECT, FetchStatus.HTTP_5XX, FetchStatus.HOST_BUSY, FetchStatus.HOST_DOWN}
-)
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What came of the requests for one URL. ``ok`` says that ``body`` is whole, not what it is.
-
-    ``patience`` is the time, in seconds since 1970, before which the host does not want to be asked again.
-    """
-
-    status: FetchStatus
-    http_status: int | None = None
-    final_url: str | None = None
-    body: bytes = b""
-    content_type: str | None = None
-    content_encoding: str = ""
-    location: str | None = None
-    patience: float | None = None
-    signals: tuple[str, ...] = ()
-    detail: str = ""
-
-    @property
-    def transient(self) -> bool:
-        """Whether the same question may be answered another time."""
-        late = self.status is FetchStatus.TIMEOUT and self.http_status is None
-        return late or self.status in _TRANSIENT
 
 
 class Client:
@@ -142,11 +113,11 @@ class Client:
             async with asyncio.timeout(seconds), self._session.get(url, allow_redirects=False) as response:
                 return await self._answer(response)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _failed(error)
+            return failed(error)
 
     async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
         answer = Answer(
-            _status(response.status),
+            status_of(response.status),
             http_status=response.status,
             content_type=response.headers.get("Content-Type"),
             content_encoding=",".join(response.headers.getall("Content-Encoding", ())),
@@ -155,11 +126,11 @@ class Client:
         location = response.headers.get("Location")
         redirects = response.status in _REDIRECTS and location is not None
         if not redirects and answer.status is not FetchStatus.OK:
-            return msgspec.structs.replace(answer, patience=_patience(response.headers.get("Retry-After")))
+            return msgspec.structs.replace(answer, patience=patience_of(response.headers.get("Retry-After")))
         if reason := self._refuse(answer.signals):
             return msgspec.structs.replace(answer, status=FetchStatus.OPTOUT, detail=reason)
         if location is not None and redirects:
-            return msgspec.structs.replace(answer, location=_readable(location))
+            return msgspec.structs.replace(answer, location=readable(location))
         return await self._with_body(answer, response)
 
     async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer:
@@ -229,66 +200,5 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _status(code: int) -> FetchStatus:
-    if code in (200, 203):
-        return FetchStatus.OK
-    if code == 429:
-        return FetchStatus.HOST_BUSY
-    if 400 <= code < 500:
-        return FetchStatus.HTTP_4XX
-    return FetchStatus.HTTP_5XX if 500 <= code < 600 else FetchStatus.HTTP_OTHER
-
-
-def _patience(value: str | None) -> float | None:
-    """The time of a ``Retry-After`` header, in seconds or as a date (RFC 9110, 10.2.3); None if it has none."""
-    if value is None:
-        return None
-    try:
-        return (
-            time.time() + int(value)
-            if value.strip().isdecimal()
-            else parsedate_to_datetime(value).timestamp()
-        )
-    except (ValueError, OverflowError):
-        return None
-
-
-def _readable(location: str) -> str:
-    """A header's text without the lone surrogates that aiohttp makes of bytes that are not UTF-8."""
-    return location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def _redirected(answer: Answer, how: str) -> Answer:
     return msgspec.structs.replace(answer, status=FetchStatus.REDIRECT, detail=f"redirected {how}")
-
-
-_STATUS_OF: Final[tuple[tuple[type[Exception], FetchStatus], ...]] = (
-    (BlockedAddress, FetchStatus.BLOCKED_ADDRESS),
-    (TimeoutError, FetchStatus.TIMEOUT),
-    (aiohttp.ClientConnectorDNSError, FetchStatus.DNS),
-    (ssl.SSLError, FetchStatus.TLS),
-    (aiohttp.ClientSSLError, FetchStatus.TLS),
-    (aiohttp.InvalidURL, FetchStatus.BAD_URL),
-    (OSError, FetchStatus.CONNECT),
-    (aiohttp.ClientConnectionError, FetchStatus.CONNECT),
-    (Exception, FetchStatus.PROTOCOL),
-)
-"""The first kind that fits decides."""
-
-
-def _failed(error: Exception) -> Answer:
-    _let_go(error)
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, BlockedAddress):
-        error = error.os_error
-    status = next(status for kind, status in _STATUS_OF if isinstance(error, kind))
-    return Answer(status, detail=type(error).__name__)
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Part the error from the frames it passed: they hold the connection's buffers, and in turn the error.
-
-    Left to the garbage collector, 15,000 refused certificates took 230 MB and halved the speed.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__

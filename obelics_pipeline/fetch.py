@@ -18,8 +18,9 @@ from typing import Final, Self, TypeAlias
 
 import msgspec
 
+from obelics_pipeline.answer import Answer
 from obelics_pipeline.decoder import Decoder, decoder
-from obelics_pipeline.download import Answer, Client, Refuse
+from obelics_pipeline.download import Client, Refuse
 from obelics_pipeline.fetch_types import FetchOptions, FetchResult, FetchStatus
 from obelics_pipeline.http import undo_encodings
 from obelics_pipeline.image import begins_like_an_image

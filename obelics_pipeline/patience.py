@@ -8,7 +8,7 @@ from typing import Final
 
 from yarl import URL
 
-from obelics_pipeline.download import Answer
+from obelics_pipeline.answer import Answer
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus
 from obelics_pipeline.url import resolve
 
