@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +16,7 @@ from obelics_pipeline.errors import InputError
 from obelics_pipeline.registry import folder, keys, pdq
 from obelics_pipeline.registry.hashes import distinct, write_merged
 from obelics_pipeline.registry.lists import Row, rows
+from obelics_pipeline.sealed import NAME, file_entry, new_folder
 
 SCOPES: Final = ("page", "image", "both")
 RUN: Final = 1 << 22
@@ -114,7 +112,7 @@ class _Compiler:
         for scope, values in sorted(self.pdq.items()):
             path = self.folder / f"pdq.{scope}.npy"
             np.save(path, pdq.pack(values))
-            yield folder.Table("pdq", scope, len(values), (0, 0), (folder.file_entry(path, len(values)),))
+            yield folder.Table("pdq", scope, len(values), (0, 0), (file_entry(path, len(values)),))
 
 
 def write_table(
@@ -123,7 +121,7 @@ def write_table(
     """Write the files of one kind and scope from sorted files of hashes, and say what they are."""
     path, index = place / f"{kind}.{scope}.npy", place / f"{kind}.{scope}.index.npy"
     count, places = write_merged(runs, path, index)
-    files = folder.file_entry(path, count), folder.file_entry(index, places)
+    files = file_entry(path, count), file_entry(index, places)
     return folder.Table(kind, scope, count, levels, files)
 
 
@@ -135,20 +133,9 @@ def compile_registry(
     Raises ``InputError`` naming file and line for the first row that is not understood, unless ``skip_bad``
     counts it instead; and for a list without rows, as a list that was cut short is taken for one that allows.
     """
-    target = Path(output)
-    if target.exists():
-        raise InputError(f"--output {target}: exists; name a new folder, such as one with the date")
-    working = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        working.mkdir(parents=True)
-        manifest = _compiled(inputs, working, name or target.name, skip_bad)
-        (working / folder.NAME).write_bytes(manifest.encode())
-        os.rename(working, target)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise InputError(f"--output {target}: cannot be written ({why}); name another folder") from error
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
+    with new_folder(output) as working:
+        manifest = _compiled(inputs, working, name or Path(output).name, skip_bad)
+        (working / NAME).write_bytes(manifest.encode())
     return manifest
 
 
@@ -168,7 +155,7 @@ def _compiled(inputs: Sequence[str | Path], working: Path, name: str, skip_bad: 
         if compiler.rows == before:
             raise InputError(f"{path}: lists nothing; leave it out if that is meant")
     return folder.Manifest(
-        format=folder.FORMAT,
+        format=folder.REGISTRY.format,
         name=name,
         keys=keys.fingerprint(),
         newest=compiler.newest,

@@ -82,7 +82,7 @@ class Registry:
             values = _Values(table.kind, table.levels, SortedHashes(first, *rest))
         except (OSError, ValueError, TypeError) as error:
             where = self.path / table.files[0].path
-            raise InputError(f"{where}: cannot be used ({error}); {folder.AGAIN}") from None
+            raise InputError(f"{where}: cannot be used ({error}); {folder.REGISTRY.again}") from None
         if table.kind in keys.DIGITS:
             self._digests.setdefault(table.kind, []).append(values)
         for scope, entries in self._scopes.items():

@@ -24,8 +24,9 @@ from _mapped import mapped_bytes
 
 from obelics_pipeline.registry import Registry, compile_registry, keys, pdq
 from obelics_pipeline.registry.compiling import RUN, write_table
-from obelics_pipeline.registry.folder import FORMAT, NAME, Manifest
+from obelics_pipeline.registry.folder import REGISTRY, Manifest
 from obelics_pipeline.registry.hashes import distinct
+from obelics_pipeline.sealed import NAME
 
 SPAWN = multiprocessing.get_context("spawn")
 SIZES = {"domain": 10_000_000, "url": 100_000_000}
@@ -61,7 +62,7 @@ def generate(folder: Path, sizes: dict[str, int], listed: Sequence[str]) -> floa
         tables.append(write_table(folder, kind, "both", runs, LEVELS[kind]))
         for run in runs:
             run.unlink()
-    manifest = Manifest(FORMAT, "generated", keys.fingerprint(), "", 0, 0, {}, (), tuple(tables))
+    manifest = Manifest(REGISTRY.format, "generated", keys.fingerprint(), "", 0, 0, {}, (), tuple(tables))
     (folder / NAME).write_bytes(manifest.sealed().encode())
     return peak()
 

@@ -424,7 +424,7 @@ def test_no_flipped_bit_of_a_manifest_goes_unseen(
 
 def test_large_files_are_verified_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled([("domain", "a.org", ""), ("domain", "e.org", "")], tmp_path)
-    monkeypatch.setattr("obelics_pipeline.registry.folder.SMALL", 100)
+    monkeypatch.setattr("obelics_pipeline.sealed.SMALL", 100)
     flip(tmp_path / "compiled" / VALUES)
     Registry.open(tmp_path / "compiled")
     with pytest.raises(InputError, match="its SHA-256 is another"):
