@@ -24,7 +24,7 @@ from yarl import URL
 from obelics_pipeline.answer import Answer, failed, patience_of, readable, status_of
 from obelics_pipeline.consent import signals
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
-from obelics_pipeline.netguard import guarded_socket
+from obelics_pipeline.netguard import guarded_socket, redialled
 from obelics_pipeline.url import resolve
 
 DNS_SECONDS: Final = 300
@@ -37,6 +37,20 @@ Refuse: TypeAlias = Callable[[tuple[str, ...]], str | None]
 """Whether the signals of an answer (``consent.signals``) forbid its body to be read: the one that does, or None."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+def target_of(url: str, options: FetchOptions) -> str | Answer:
+    """Where a request for ``url`` goes; the answer to it if it is no http(s) URL or names a port that is not asked."""
+    target = resolve(url)
+    if target is None:
+        return Answer(FetchStatus.BAD_URL, detail="not an http(s) URL")
+    if not _port_allowed(target, options):
+        return Answer(FetchStatus.BAD_URL, detail=f"port {URL(target).port} is not asked")
+    return target
+
+
+def _port_allowed(target: str, options: FetchOptions) -> bool:
+    return not options.ports or URL(target, encoded=True).port in options.ports
 
 
 class Client:
@@ -73,11 +87,9 @@ class Client:
 
     async def get(self, url: str) -> Answer:
         """Ask for ``url`` and where it leads; never raises for what a server or a network does."""
-        target = resolve(url)
-        if target is None:
-            return Answer(FetchStatus.BAD_URL, detail="not an http(s) URL")
-        if not self._port_allowed(target):
-            return Answer(FetchStatus.BAD_URL, detail=f"port {URL(target).port} is not asked")
+        target = target_of(url, self._options)
+        if isinstance(target, Answer):
+            return target
         seconds = self._options.total_timeout
         seen: tuple[str, ...] = ()
         for _ in range(self._options.max_redirects + 1):
@@ -87,13 +99,10 @@ class Client:
             if answer.location is None:
                 return answer
             following = resolve(answer.location, target)
-            if following is None or not self._port_allowed(following):
+            if following is None or not _port_allowed(following, self._options):
                 return _redirected(answer, "to something that is not asked")
             target = following
         return _redirected(answer, f"more than {self._options.max_redirects} times")
-
-    def _port_allowed(self, url: str) -> bool:
-        return not self._options.ports or URL(url, encoded=True).port in self._options.ports
 
     async def _in_turn(self, target: str, seconds: float) -> tuple[Answer, float]:
         """Wait for a place at the host, which costs the URL none of its time, and ask; what time is left."""
@@ -165,7 +174,7 @@ class _Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_INET
     ) -> list[ResolveResult]:
-        endpoint = self._endpoint(host.rstrip("."))
+        endpoint = redialled(host.rstrip("."), self._hosts)
         if endpoint is not None:
             address, port = endpoint
             family = AddressFamily.AF_INET6 if ":" in address else AddressFamily.AF_INET
@@ -180,14 +189,6 @@ class _Names(AbstractResolver):
             return await self._service.resolve(host, port, family)
         except ValueError as error:  # a label that the name service cannot even ask for
             raise OSError(None, str(error)) from error
-
-    def _endpoint(self, host: str) -> tuple[str, int] | None:
-        """The entry of ``host`` itself, or of the nearest of its parents that has one with ``*.``."""
-        endpoint = self._hosts.get(host)
-        while endpoint is None and "." in host:
-            host = host.partition(".")[2]
-            endpoint = self._hosts.get(f"*.{host}")
-        return endpoint
 
     async def close(self) -> None:
         if self._service is not None:

@@ -51,7 +51,7 @@ def fetch_images(
         for again in (False, True):
             asked = network.answers(patience.pause() if again else urls, patience)
             for url, answer in asked:
-                yield _result(url, answer, options, child)
+                yield result_of(url, answer, options, child)
 
 
 def reserved(user_agent: str) -> Refuse:
@@ -134,7 +134,8 @@ class _Network:
         return url, await self._client.get(url)
 
 
-def _result(url: str, answer: Answer, options: FetchOptions, child: Decoder) -> FetchResult:
+def result_of(url: str, answer: Answer, options: FetchOptions, child: Decoder) -> FetchResult:
+    """The result that ``answer`` is for ``url``: its body is unpacked, measured, hashed and decoded here."""
     result = FetchResult(
         url,
         answer.status,

@@ -1,9 +1,12 @@
-"""Which addresses may be dialled, decided at the socket, where no name, notation or redirect can mislead."""
+"""Which addresses may be dialled, decided at the socket, where no name, notation or redirect can mislead.
+
+Imports the standard library only: ``img2dataset_runner`` loads it where the project is not installed.
+"""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
@@ -83,6 +86,15 @@ def guarded_socket(allow_private: bool) -> Callable[[AddrInfo], socket.socket]:
         return socket.socket(family, kind, protocol)
 
     return open_socket
+
+
+def redialled(host: str, endpoints: Mapping[str, tuple[str, int]]) -> tuple[str, int] | None:
+    """The address and port for ``host``: those of its own name, or of the nearest of its parents that has ``*.``."""
+    endpoint = endpoints.get(host)
+    while endpoint is None and "." in host:
+        host = host.partition(".")[2]
+        endpoint = endpoints.get(f"*.{host}")
+    return endpoint
 
 
 def _carried(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
