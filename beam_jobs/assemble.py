@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from beam_jobs import io, stages
-from beam_jobs.images import image_urls
+from beam_jobs.candidates import shown_images
 from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.pictures import TOLD, Pictures, find_pictures, told, write_pictures
@@ -89,7 +89,7 @@ def _write_told(files: PartFiles, number: int, path: str, rows: list[tuple[str, 
 
 
 def _asking(number: int, path: str) -> Iterator[tuple[str, int]]:
-    for url in {url for url, _ in image_urls(path)}:
+    for url in {url for url, _ in shown_images(path, 0)}:
         yield url, number
 
 

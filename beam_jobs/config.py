@@ -38,6 +38,8 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
     shard_images: Positive = 2_000
     """Images in a part; the URLs are hashed into as many parts as that takes. Part of the result, too."""
+    candidates: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
+    """Other addresses of a picture (``srcset``) that are asked, one after the other, when nothing is at its own."""
 
     @property
     def result(self) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import apache_beam as beam
 import msgspec
 
 from beam_jobs import io, stages
+from beam_jobs.candidates import Fetched, Outcome, ReservedCandidates, Shown, follow, merged, shown_images
 from beam_jobs.config import ImagesSection
 from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.parts import Part, counting
-from beam_jobs.rows import flat_writer, row_groups
-from beam_jobs.spool import Spool
+from beam_jobs.rows import flat_writer
+from beam_jobs.spool import Entry, Spool
 from beam_jobs.stages import DEDUP, FILTER, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.policy import Policy
@@ -31,8 +32,8 @@ from obelics_pipeline.url import canonical
 CONTACT: Final = "OBELICS_CONTACT"
 """The variable of the environment that stands in for ``images.contact``."""
 
-Row: TypeAlias = tuple[str, int, str]
-"""A URL, the number of slots that show it, nothing; or the key of one, 0, and what a page said that reserves it."""
+Row: TypeAlias = tuple[str, int, tuple[str, ...]]
+"""A URL, the number of slots that show it, its candidates; or the key of one, 0, what a page said that reserves it."""
 
 
 class UrlSlots(msgspec.Struct, frozen=True):
@@ -76,8 +77,8 @@ def plan(session: Session) -> Plan:
         shown = (
             pipeline
             | "Parts" >> beam.Create(paths)
-            | "ReadImageUrls" >> beam.FlatMap(image_urls)
-            | "CountSlots" >> beam.CombinePerKey(sum)
+            | "ReadImageUrls" >> beam.FlatMap(shown_images, section.candidates)
+            | "CountSlots" >> beam.CombinePerKey(partial(merged, section.candidates))
             | "ByShard" >> beam.MapTuple(partial(_with_shard, shards))
         )
         reserved = (
@@ -85,24 +86,20 @@ def plan(session: Session) -> Plan:
             | "Evidence" >> beam.Create(evidence)
             | "ReadReserved" >> beam.FlatMap(reserved_images)
             | "SaidOnce" >> beam.CombinePerKey(min)
-            | "ReservedByShard" >> beam.MapTuple(lambda key, said: (shard_of(key, shards), (key, 0, said)))
         )
+        told = reserved | "ReservedByShard" >> beam.MapTuple(
+            lambda key, said: (shard_of(key, shards), (key, 0, (said,)))
+        )
+        candidates = shown | "Candidates" >> beam.MapTuple(lambda shard, row: (shard, row[2]))
+        others = (candidates, reserved) | ReservedCandidates()
         _ = (
-            (shown, reserved)
+            (shown, told, others)
             | beam.Flatten()
             | "GiveToShards" >> GiveToParts([""] * shards)
             | "FetchImages" >> beam.ParDo(DoPart(made.space, work))
         )
 
     return msgspec.structs.replace(made, build=build)
-
-
-def image_urls(path: str) -> Iterator[tuple[str, int]]:
-    """The image URLs of a part, with the number of slots that show them."""
-    for table in row_groups(path, ("nodes",)):
-        images = table.column("nodes").combine_chunks().flatten().field("image").drop_null()
-        for entry in images.field("url").value_counts():
-            yield entry["values"].as_py(), entry["counts"].as_py()
 
 
 def shard_of(key: str, shards: int) -> int:
@@ -114,22 +111,27 @@ def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
 
 
-def _with_shard(shards: int, url: str, slots: int) -> tuple[int, Row]:
-    return shard_of(canonical(url), shards), (url, slots, "")  # where what pages say of it goes, too
+def _with_shard(shards: int, url: str, shown: Shown) -> tuple[int, Row]:
+    slots, candidates = shown
+    row = url, slots, tuple(candidate for _, candidate in candidates)
+    return shard_of(canonical(url), shards), row  # where what pages say of it goes, too
 
 
 def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, policy: Policy) -> Tally:
     """Fetch the URLs of a shard that may be fetched; five tables tell what came of it, each sorted by URL."""
-    shown = sorted((url, slots) for url, slots, _ in rows if slots)
-    reserved = {key: said for key, slots, said in rows if not slots}
-    consent = ImageConsent(policy, reserved, (url for url, _ in shown))
+    shown = {url: (slots, candidates) for url, slots, candidates in sorted(rows) if slots}
+    reserved = {key: said[0] for key, slots, said in rows if not slots}
+    consent = ImageConsent(policy, reserved, ())
     urls = part.table("image_urls", tables.IMAGE_URLS)
     with flat_writer(urls, tables.IMAGE_URLS) as writer:
-        for url, slots in shown:
+        for url, (slots, _) in shown.items():
             writer.add(UrlSlots(url, slots))
     with Spool.at(part.scratch()) as spool:
-        fetched = _fetch([url for url, _ in shown], options, consent, spool)
-        stored = _store(part, fetched, spool)
+        kept = {entry.result.url: (entry, position) for entry, position in spool.kept()}
+        ask = partial(_fetch, options=options, consent=consent, spool=spool, kept=kept)
+        others = {url: candidates for url, (_, candidates) in shown.items()}
+        outcomes = follow(others, ask, consent.objections)
+        stored = _store(part, outcomes, spool)
     with flat_writer(part.table("consent/images", CONSENT), CONSENT) as evidence:
         for row in sorted(consent.rows, key=lambda row: (row.url, row.source, row.value)):
             evidence.add(row)
@@ -138,44 +140,52 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, po
         flat_writer(part.table("image_results", tables.IMAGE_RESULTS), tables.IMAGE_RESULTS) as results,
         flat_writer(part.table("fetch_log", tables.FETCH_LOG), tables.FETCH_LOG) as log,
     ):
-        for result, _ in fetched:
+        for outcome in outcomes:
+            result = outcome.result
             _count(result, tally)
-            results.add(_row(result, part.number, stored))
-            log.add(FetchLog(result.url, result.fetched_at or None, result.detail))
+            results.add(_row(outcome, part.number, stored))
+            log.add(FetchLog(outcome.url, result.fetched_at or None, result.detail, outcome.first))
     return tally
 
 
 def _fetch(
-    urls: list[str], options: FetchOptions, consent: ImageConsent, spool: Spool
-) -> list[tuple[FetchResult, int]]:
-    """The results by URL, without bodies: those go to ``spool``, at the positions returned.
+    urls: list[str],
+    options: FetchOptions,
+    consent: ImageConsent,
+    spool: Spool,
+    kept: dict[str, tuple[Entry, int]],
+) -> Iterator[Fetched]:
+    """The results without bodies: those go to ``spool``, at the positions returned, or are ``kept`` there already.
 
     Downloads end in any order; the tables are in one.
     """
-    refused = {url: result for url in urls if (result := consent.refusal(url)) is not None}
-    fetched = [(result, 0) for result in refused.values()]
-    missing = set(urls) - set(refused)
-    for entry, position in spool.kept():
-        if entry.result.url in missing:
-            missing.remove(entry.result.url)
-            fetched.append((entry.result, position))
+    consent.ask_about(urls)
+    missing = []
+    for url in urls:
+        if (refused := consent.refusal(url)) is not None:
+            yield refused, 0
+        elif url in kept:
+            entry, position = kept[url]
             consent.rows += entry.evidence
+            yield entry.result, position
+        else:
+            missing.append(url)
     mixed = sorted(missing, key=_digest)  # else the URLs of one host come together
     for answer in fetch_images(mixed, options, consent.of_headers):
         heard = len(consent.rows)
         result = consent.of_result(answer)
         position = spool.add(result, consent.rows[heard:])
-        fetched.append((msgspec.structs.replace(result, body=None), position))
-    return sorted(fetched, key=lambda pair: pair[0].url)
+        yield msgspec.structs.replace(result, body=None), position
 
 
-def _store(part: Part, fetched: Iterable[tuple[FetchResult, int]], spool: Spool) -> dict[str, int]:
+def _store(part: Part, outcomes: Iterable[Outcome], spool: Spool) -> dict[str, int]:
     """Write the bodies to ``images/``; where each hash went."""
     images = ImageFile(part.table("images", tables.IMAGES, tables.IMAGES_OPTIONS, remember=True))
-    for result, position in fetched:
+    for outcome in outcomes:
+        result = outcome.result
         if result.status == FetchStatus.OK:
             assert result.sha256 is not None
-            images.add(result.url, result.sha256, spool.body(position, result.num_bytes or 0))
+            images.add(outcome.url, result.sha256, spool.body(outcome.position, result.num_bytes or 0))
     images.flush()
     return images.offsets
 
@@ -188,11 +198,13 @@ def _count(result: FetchResult, tally: Tally) -> None:
         tally.miss("image_urls", result.status.value)
 
 
-def _row(result: FetchResult, part: int, stored: dict[str, int]) -> ImageResult:
+def _row(outcome: Outcome, part: int, stored: dict[str, int]) -> ImageResult:
+    result = outcome.result
     ok = result.status == FetchStatus.OK
     return ImageResult(
-        url=result.url,
+        url=outcome.url,
         status=result.status.value,
+        fetched_url=result.url if ok else None,
         final_url=result.final_url,
         http_status=result.http_status,
         content_type=result.content_type,

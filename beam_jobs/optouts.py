@@ -100,9 +100,18 @@ class ImageConsent:
 
     def __init__(self, policy: Policy, reserved: Mapping[str, str], urls: Iterable[str]) -> None:
         self._policy, self._reserved = policy, reserved
-        asked = (url for url in urls if canonical(url) not in reserved)
-        self._consent = consent_of(policy, told(policy, IMAGE, asked))
+        self._told: dict[str, Evidence] = {}
         self.rows: list[EvidenceRow] = []
+        self.ask_about(urls)
+
+    def ask_about(self, urls: Iterable[str]) -> None:
+        """Have the services that the policy names asked about ``urls``, too."""
+        self._told |= told(self._policy, IMAGE, (url for url in urls if canonical(url) not in self._reserved))
+        self._consent = consent_of(self._policy, self._told)
+
+    def objections(self) -> frozenset[str]:
+        """The addresses that the evidence met so far speaks against."""
+        return frozenset(row.url for row in self.rows if row.verdict != Verdict.RELEASED)
 
     def refusal(self, url: str) -> FetchResult | None:
         """The result for an image that is not to be asked for; ``None`` if it may be."""

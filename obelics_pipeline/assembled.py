@@ -18,9 +18,9 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     """What is known of the image of an image node.
 
     ``status`` is ``ok``, a status of ``image_results``, or the rule that refused the image. ``part`` and
-    ``offset`` say where in ``images/`` its bytes are, for ``ok`` only. ``detail`` and ``fetched_at``
-    (milliseconds since 1970, UTC) differ between builds and are given only if timestamps are wanted.
-    ``documents``: how many show the same picture, if that was counted.
+    ``offset`` say where in ``images/`` its bytes are, ``fetched_url`` which address they came from, for ``ok``
+    only. ``detail`` and ``fetched_at`` (milliseconds since 1970, UTC) differ between builds and are given only
+    if timestamps are wanted. ``documents``: how many show the same picture, if that was counted.
     """
 
     status: str
@@ -33,6 +33,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     phash: str | None = None
     part: int | None = None
     offset: int | None = None
+    fetched_url: str | None = None
     detail: str | None = None
     fetched_at: int | None = None
     documents: int | None = None

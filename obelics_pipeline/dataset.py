@@ -22,7 +22,10 @@ OK: Final = "ok"
 _IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _IMAGE_INFO: Final = pa.struct(
     [
-        *((name, pa.string()) for name in ("url", "src_raw", "alt", "title", "caption", "filename")),
+        *(
+            (name, pa.string())
+            for name in ("url", "fetched_url", "src_raw", "alt", "title", "caption", "filename")
+        ),
         *((name, pa.int32()) for name in ("width", "height", "original_width", "original_height")),
         *((name, pa.int32()) for name in ("rendered_width", "rendered_height", "num_bytes")),
         *((name, pa.string()) for name in ("format", "sha256", "phash", "status", "status_detail")),
@@ -221,6 +224,7 @@ def _image(slot: Slot, image: Callable[[Slot], bytes]) -> dict[str, Any] | None:
 def _info(node: ImageNode, slot: Slot) -> dict[str, Any]:
     return {
         "url": node.url,
+        "fetched_url": slot.fetched_url,
         "src_raw": node.src_raw,
         "alt": node.alt,
         "title": node.title,

@@ -29,6 +29,7 @@ IMAGE_URLS: Final = pa.schema([("url", pa.string()), ("slots", pa.int64())])
 IMAGE_RESULTS: Final = pa.schema(
     [
         ("url", pa.string()),
+        ("fetched_url", pa.string()),
         ("final_url", pa.string()),
         ("status", pa.string()),
         ("http_status", pa.int16()),
@@ -46,14 +47,21 @@ IMAGE_RESULTS: Final = pa.schema(
         ("offset", pa.int64()),
     ]
 )
-"""One row for every unique URL, with its one final status. ``part`` and ``offset`` say where in ``images/``
+"""One row for every unique URL, with its one final status. ``fetched_url`` is the address that the bytes came from:
+``url`` or, if nothing was there, a candidate for the same picture. ``part`` and ``offset`` say where in ``images/``
 the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``). ``signals``
 are the consent signals in the headers of all answers on the way (``consent.py``)."""
 
 FETCH_LOG: Final = pa.schema(
-    [("url", pa.string()), ("fetched_at", pa.timestamp("ms")), ("detail", pa.string())]
+    [
+        ("url", pa.string()),
+        ("fetched_at", pa.timestamp("ms")),
+        ("detail", pa.string()),
+        ("first_status", pa.string()),
+    ]
 )
-"""What differs from one fetch to the next: the rows of ``image_results`` in the same order."""
+"""What differs from one fetch to the next: the rows of ``image_results`` in the same order. ``first_status`` is what
+``url`` itself ended with if a candidate decided instead."""
 
 GROUP_ROWS: Final = 64
 GROUP_BYTES: Final = 32_000_000
@@ -64,6 +72,7 @@ class ImageResult(msgspec.Struct, frozen=True):
 
     url: str
     status: str
+    fetched_url: str | None = None
     final_url: str | None = None
     http_status: int | None = None
     content_type: str | None = None
@@ -86,6 +95,7 @@ class FetchLog(msgspec.Struct, frozen=True):
     url: str
     fetched_at: int | None
     detail: str
+    first_status: str | None = None
 
 
 class ImageFile:

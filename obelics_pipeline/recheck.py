@@ -81,7 +81,9 @@ def _of_row(row: dict[str, Any], lists: Lists) -> Iterator[Tombstone]:
     for index, info in enumerate(row["image_info"]):
         if info is None or info["status"] == FetchStatus.OPTOUT:
             continue
-        hit = lists.image(info["url"]) or (lists.content(info["sha256"]) if info["sha256"] else None)
+        addresses = {info["url"]: None, info.get("fetched_url") or info["url"]: None}
+        hits = (lists.image(address) for address in addresses)
+        hit = next(filter(None, hits), None) or (lists.content(info["sha256"]) if info["sha256"] else None)
         if hit is not None:
             where = (row["id"], "image", index, info["url"], info["sha256"])
             yield Tombstone(*where, hit.registry, hit.kind, hit.value)

@@ -92,7 +92,7 @@ from filters.consent.policy import Policy
 from obelics_pipeline.fetch_types import FetchOptions
 
 root, endpoint, count, at_once = sys.argv[1:]
-urls = [(f"http://a.example/numbered/{n}", 1, "") for n in range(int(count))]
+urls = [(f"http://a.example/numbered/{n}", 1, ()) for n in range(int(count))]
 options = FetchOptions(
     allow_private=True, hosts={"a.example": endpoint}, concurrency=int(at_once), per_host=int(at_once)
 )
