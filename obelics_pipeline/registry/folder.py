@@ -12,7 +12,7 @@ from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import FileEntry
 from obelics_pipeline.registry.keys import Levels, fingerprint
 
-REGISTRY: Final = sealed.Kind("registry", 1, "obelics registry compile")
+REGISTRY: Final = sealed.Kind("registry", 2, "obelics registry compile")
 
 
 class Table(msgspec.Struct, frozen=True):

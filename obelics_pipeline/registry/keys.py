@@ -74,9 +74,7 @@ def _plain(url: str) -> str:
 
 def host_in(key: str) -> str:
     """The host of a key of ``address``, without port; empty if it has none."""
-    if not key:
-        return ""
-    host = key.split("/", 3)[2]  # https://host/
+    host = key[8 : key.find("/", 8)]  # https://host/
     return host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
 
 
@@ -113,11 +111,16 @@ def prefixes(key: str, levels: Levels) -> list[str]:
     return found
 
 
+def itself(key: str, levels: Levels) -> list[str]:
+    """The key alone."""
+    return [key]
+
+
 CANDIDATES: Final[dict[str, Callable[[str, Levels], list[str]]]] = {
     "domain": domains,
     "host": lambda key, _: [host_in(key)],
     "url_prefix": prefixes,
-    "url": lambda key, _: [key],
+    "url": itself,
 }
 """The values of each kind that mean an address, given its key."""
 

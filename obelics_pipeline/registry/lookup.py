@@ -32,14 +32,15 @@ class _Values:
 
     def __init__(self, kind: str, levels: Levels, hashes: SortedHashes) -> None:
         self.kind, self.hashes, self.hash = kind, hashes, keys.HASHES[kind]
-        self._levels, self._candidates = levels, CANDIDATES.get(kind)
+        self._levels, self._candidates = levels, CANDIDATES.get(kind, keys.itself)
 
     def candidates(self, key: str) -> list[str]:
-        return self._candidates(key, self._levels) if self._candidates else [key]
+        return self._candidates(key, self._levels)
 
     def find(self, key: str) -> str | None:
-        for value in self.candidates(key):
-            if self.hash(value) in self.hashes:
+        hash_of, listed = self.hash, self.hashes
+        for value in self._candidates(key, self._levels):
+            if hash_of(value) in listed:
                 return value
         return None
 

@@ -102,7 +102,18 @@ def look_up(folder: Path, listed: Sequence[str], rounds: int) -> dict[str, float
         "image": best(lambda: [registry.image(url) for url in asked], len(asked), rounds),
         "image_many": best(lambda: registry.image_many(asked), len(asked), rounds),
         "address": best(lambda: [keys.address(url) for url in asked], len(asked), rounds),
+        "floor": best(lambda: [hashes_of(url) for url in asked], len(asked), rounds),
     }
+
+
+def hashes_of(url: str) -> list[int]:
+    """What has to be looked up of an address: the least that any look-up in Python has to make."""
+    key = keys.address(url)
+    return [
+        keys.HASHES[kind](value)
+        for kind, levels in LEVELS.items()
+        for value in keys.CANDIDATES[kind](key, levels)
+    ]
 
 
 def hold(folder: Path, pipe: Connection) -> None:
@@ -186,6 +197,8 @@ def figures(*, quick: bool) -> list[Figure]:
     return [
         Figure("look-up", found["image"], "µs", at_most=5, how=entries),
         Figure("of which the key of the address", found["address"], "µs"),
+        Figure("of which keys and hashes of its parts", found["floor"], "µs"),
+        Figure("look-up / these", found["image"] / found["floor"], "×", how="hardly changes with the load"),
         Figure("look-up in a batch", found["image_many"], "µs"),
         *held,
         Figure("compile, a row", row, "µs", how=f"{rows:,} URLs, peak {gathered:,.0f} MB"),

@@ -388,7 +388,7 @@ MANIFEST, VALUES, INDEX = "manifest.json", "domain.both.npy", "domain.both.index
         pytest.param(MANIFEST, flip, "was changed after it was written", id="manifest flipped"),
         pytest.param(MANIFEST, Path.unlink, "cannot be read (No such file", id="manifest missing"),
         pytest.param(MANIFEST, lambda path: path.write_bytes(b""), "no manifest of a registry", id="manifest empty"),
-        pytest.param(MANIFEST, rewritten(format=2), "format 2, this program reads 1; compile it again", id="format"),
+        pytest.param(MANIFEST, rewritten(format=1), "format 1, this program reads 2; compile it again", id="format"),
         pytest.param(MANIFEST, rewritten(tables=[]), "was changed after", id="tables forgotten"),
         pytest.param(MANIFEST, rewritten(name="other"), "was changed after", id="name changed"),
         pytest.param(MANIFEST, sealed_again(keys="0"), "writes addresses in another way; compile it", id="other keys"),
