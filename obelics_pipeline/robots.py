@@ -56,6 +56,12 @@ class Robots:
                 found.add(use)
         return tuple(sorted(found))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no line begins as a group or a use does: then it says nothing, like the pages sent in its place."""
+        begins = ("user", "content-")
+        return not any(line.lstrip().lower().startswith(begins) for line in self._text.splitlines())
+
     @cached_property
     def _rules(self) -> Protego:
         return Protego.parse(self._text)

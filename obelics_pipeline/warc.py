@@ -38,9 +38,12 @@ __all__ = [
     "SKIPPED",
     "Damaged",
     "Skipped",
+    "head_of",
+    "milliseconds",
     "page_at",
     "read_pages",
     "split",
+    "target_of",
 ]
 
 MAX_PAGE_BYTES: Final = 10 << 20
@@ -85,6 +88,14 @@ class Skipped(msgspec.Struct, frozen=True):
     """A sound record that is no HTML page. ``kind`` is one of ``SKIPPED``."""
 
     kind: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Status and headers of a response, names in lower case, and where in the block its body begins."""
+
+    status: int
+    headers: Headers
+    end: int
 
 
 def split(size: int, range_bytes: int) -> list[tuple[int, int]]:
@@ -204,17 +215,29 @@ def _item(event: Event, following: int, origin: _Origin) -> Page | Skipped | Dam
         return event
     if event.type != "response":
         return Skipped(event.type if event.type in RECORD_TYPES else "unknown")
-    head = _HEAD_END.search(event.block, 0, MAX_HEAD_BYTES)
-    status = _STATUS.match(event.block)
-    if head is None or status is None:
+    head = head_of(event.block)
+    if head is None:
         return Skipped("not_http")
-    if status[1] != b"200":
+    if head.status != 200:
         return Skipped("not_ok")
-    headers = _headers(event.block[: head.start()])
-    if not _may_be_html(headers, event.headers):
+    if not _may_be_html(head.headers, event.headers):
         return Skipped("not_html")
-    body = undo_encodings(event.block[head.end() :], headers, origin.max_page_bytes + 1)
-    return _page(body, headers, event, origin, following)
+    body = undo_encodings(event.block[head.end :], head.headers, origin.max_page_bytes + 1)
+    return _page(body, head.headers, event, origin, following)
+
+
+def head_of(block: bytes) -> Head | None:
+    """The head of the response that is the block of a record; ``None`` if it is none."""
+    end = _HEAD_END.search(block, 0, MAX_HEAD_BYTES)
+    status = _STATUS.match(block)
+    if end is None or status is None:
+        return None
+    return Head(int(status[1]), _headers(block[: end.start()]), end.end())
+
+
+def target_of(record: Record) -> str | None:
+    """The address that a record is about; ``None`` if that is no http(s) URL."""
+    return resolve((record.headers.get("WARC-Target-URI") or "").strip().strip("<>"))
 
 
 def _page(body: bytes, headers: Headers, record: Record, origin: _Origin, following: int) -> Page | Skipped:
@@ -222,7 +245,7 @@ def _page(body: bytes, headers: Headers, record: Record, origin: _Origin, follow
         return Skipped("empty")
     if body.startswith(_BINARY_MAGIC) or not (_type(headers) in _HTML_TYPES or _HTML_START.match(body)):
         return Skipped("not_html")
-    url = resolve((record.headers.get("WARC-Target-URI") or "").strip().strip("<>"))
+    url = target_of(record)
     if url is None:
         return Skipped("no_url")
     source = Source(
@@ -231,7 +254,7 @@ def _page(body: bytes, headers: Headers, record: Record, origin: _Origin, follow
         warc_record_id=record.headers.get("WARC-Record-ID"),
         warc_offset=None if record.shared else record.offset,
         warc_length=following - record.offset if following > record.offset and not record.shared else None,
-        timestamp=_milliseconds(record.headers.get("WARC-Date") or ""),
+        timestamp=milliseconds(record.headers.get("WARC-Date") or ""),
     )
     return Page(url=url, body=body, headers=headers, source=source)
 
@@ -260,7 +283,7 @@ def _may_be_html(headers: Headers, warc_headers: HeaderMap) -> bool:
     return (declared in _HTML_TYPES or declared in _UNKNOWN_TYPES) and not identified.startswith(_NEVER_HTML)
 
 
-def _milliseconds(date: str) -> int | None:
+def milliseconds(date: str) -> int | None:
     """A WARC-Date, which may stop at any part from the year on, as milliseconds since 1970."""
     match = _DATE.fullmatch(date.strip())
     if match is None:
