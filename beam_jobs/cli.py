@@ -107,6 +107,12 @@ def _registry(options: argparse.Namespace) -> None:
     registry_command.ACTIONS[options.action](options)
 
 
+def _robots(options: argparse.Namespace) -> None:
+    from beam_jobs import robots_command
+
+    robots_command.ACTIONS[options.action](options)
+
+
 def _demo(options: argparse.Namespace) -> None:
     from beam_jobs.demo import demo
 
@@ -120,6 +126,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "retune": _retune,
     "recheck": _recheck,
     "registry": _registry,
+    "robots": _robots,
     "demo": _demo,
 }
 """The commands that are no stages."""

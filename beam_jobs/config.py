@@ -18,6 +18,7 @@ from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.fetch_types import FetchOptions
 from obelics_pipeline.registry import Registry
+from obelics_pipeline.robots_store import RobotsStore
 
 __all__ = ["Config", "load", "section_hash", "shipped"]
 
@@ -85,7 +86,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "assemble":
             return [section, self.text.as_data(), self.export.timestamps]
-        consent = [self.consent, [Registry.open(path).version for path in self.consent.registries]]
+        listed = [Registry.open(path).version for path in self.consent.registries]
+        captured = [RobotsStore.open(path).version for path in self.consent.robots]
+        consent = [self.consent, listed, captured]
         return [section.result, *consent] if stage == "images" else [section, self.text.as_data(), *consent]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from beam_jobs import io
 from beam_jobs.http_file import is_http
@@ -13,16 +14,16 @@ from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.records import is_gzipped
 
 
-def find_archives(arguments: Sequence[str]) -> tuple[InputEntry, ...]:
-    """The WARC files that ``arguments`` (paths, globs, URLs, ``@list.txt``) name, each once, in order.
+def find_archives(arguments: Sequence[str], option: str = "--input") -> tuple[InputEntry, ...]:
+    """The WARC files that ``arguments`` (paths, globs, URLs, ``@list.txt``) of ``option`` name, each once, in order.
 
     Raises ``InputError`` for a file that is not there or is no WARC file, a glob that matches nothing, a list
     that is empty or not there.
     """
-    with io.reaching("--input"):
-        paths = list(dict.fromkeys(_expand(arguments)))
+    with io.reaching(option):
+        paths = list(dict.fromkeys(_expand(arguments, option)))
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(_entry_or_why_not, paths))
+        found = list(pool.map(partial(_entry_or_why_not, option), paths))
     unusable = [entry for entry in found if isinstance(entry, InputError)]
     if unusable:
         others = f" (and {len(unusable) - 1} more of the files)" if len(unusable) > 1 else ""
@@ -30,30 +31,31 @@ def find_archives(arguments: Sequence[str]) -> tuple[InputEntry, ...]:
     return tuple(entry for entry in found if isinstance(entry, InputEntry))
 
 
-def _entry_or_why_not(path: str) -> InputEntry | InputError:
+def _entry_or_why_not(option: str, path: str) -> InputEntry | InputError:
     try:
-        return _entry(path)
+        return _entry(option, path)
     except InputError as error:
         return error
 
 
-def _expand(arguments: Iterable[str], where: str = "--input") -> Iterator[str]:
+def _expand(arguments: Iterable[str], where: str) -> Iterator[str]:
     for argument in arguments:
         if argument.startswith("@"):
-            yield from _expand(_lines(argument[1:]), f"--input {argument}")
+            listed = f"{where} {argument}"
+            yield from _expand(_lines(argument[1:], listed), listed)
         elif not is_http(argument) and any(character in argument for character in "*?["):
             yield from _matches(argument, where)
         else:
             yield argument
 
 
-def _lines(path: str) -> list[str]:
+def _lines(path: str, where: str) -> list[str]:
     if io.size(path) is None:
-        raise InputError(f"--input @{path}: no such list; write one path, glob or URL a line")
+        raise InputError(f"{where}: no such list; write one path, glob or URL a line")
     lines = [line.strip() for line in io.read_bytes(path).decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith(("#", "@"))]
     if not lines:
-        raise InputError(f"--input @{path}: the list is empty; write one path, glob or URL a line")
+        raise InputError(f"{where}: the list is empty; write one path, glob or URL a line")
     return lines
 
 
@@ -65,18 +67,18 @@ def _matches(pattern: str, where: str) -> list[str]:
     raise InputError(f"{where} {pattern}: no file matches; is the folder right?")
 
 
-def _entry(path: str) -> InputEntry:
+def _entry(option: str, path: str) -> InputEntry:
     if io.is_local(path) and os.path.isdir(path):
-        raise InputError(f"--input {path}: it is a folder; write '{path.rstrip('/')}/*.warc.gz'")
-    with io.reaching(f"--input {path}"):
+        raise InputError(f"{option} {path}: it is a folder; write '{path.rstrip('/')}/*.warc.gz'")
+    with io.reaching(f"{option} {path}"):
         length = io.size(path)
     if length is None:
-        raise InputError(f"--input {path}: no such file")
+        raise InputError(f"{option} {path}: no such file")
     if not io.is_local(path):
         return InputEntry(path, length)
     try:
         with io.open_read(path) as stream:
             is_gzipped(stream, path)
     except OSError as error:
-        raise InputError(f"--input {path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{option} {path}: cannot be read: {error.strerror}") from None
     return InputEntry(path, length, str(os.stat(path).st_mtime_ns))

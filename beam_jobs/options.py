@@ -85,6 +85,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     _recheck_options(made["recheck"])
     registry = commands.add_parser("registry", help="lists of opt-outs: compile, show, check")
     made |= _registry_commands(registry)
+    robots = commands.add_parser("robots", help="robots.txt of the hosts of a crawl: compile, show, check")
+    made |= _robots_commands(robots)
     made["demo"] = commands.add_parser("demo", help="the built-in sample site, end to end")
     made["demo"].add_argument("--output", metavar="DIR", default="demo", help="the folder to build in (demo)")
     made["demo"].add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
@@ -152,24 +154,35 @@ def _recheck_options(command: Parser) -> None:
 
 
 def _registry_commands(registry: Parser) -> dict[str, Parser]:
-    """The parser of ``registry``, and those of what it does, by what is typed."""
-    actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
-    make = actions.add_parser("compile", help="lists to a folder that processes map into memory and share")
+    made = _compiled_commands(registry, "registry", "registry", "which entry each URL falls under")
+    make = made["registry compile"]
     make.add_argument("lists", nargs="+", metavar="LIST", help=".csv, .csv.gz or .parquet: kind, value …")
-    make.add_argument("--output", required=True, metavar="DIR", help="a new folder")
-    make.add_argument("--name", default="", help="what evidence calls the registry (the last part of DIR)")
     make.add_argument("--skip-bad", action="store_true", help="count rows that are not understood")
-    show = actions.add_parser("show", help="what a registry holds, after all of it has been verified")
-    show.add_argument("registry", metavar="DIR", help="a compiled registry")
-    check = actions.add_parser("check", help="which entry each URL falls under")
-    check.add_argument("registry", metavar="DIR", help="a compiled registry")
+    return made
+
+
+def _robots_commands(robots: Parser) -> dict[str, Parser]:
+    made = _compiled_commands(robots, "robots", "store", "what speaks against the use of each URL")
+    make, check = made["robots compile"], made["robots check"]
+    make.add_argument("archives", nargs="+", metavar="WARC", help="WARC files, globs, URLs, or @list.txt")
+    check.add_argument(
+        "--config", default="default", metavar="FILE", help="whose agents are asked for (default)"
+    )
+    return made
+
+
+def _compiled_commands(parent: Parser, name: str, what: str, checked: str) -> dict[str, Parser]:
+    """The parser of ``name``, and those of what it does with folders that are compiled, by what is typed."""
+    actions = parent.add_subparsers(dest="action", metavar="ACTION", required=True)
+    make = actions.add_parser("compile", help=f"a {what} that processes map into memory and share")
+    make.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    make.add_argument("--name", default="", help=f"what evidence calls the {what} (the last part of DIR)")
+    show = actions.add_parser("show", help=f"what a {what} holds, after all of it has been verified")
+    check = actions.add_parser("check", help=checked)
+    for command in (show, check):
+        command.add_argument("folder", metavar="DIR", help=f"a compiled {what}")
     check.add_argument("urls", nargs="+", metavar="URL", help="of a page or an image")
-    return {
-        "registry": registry,
-        "registry compile": make,
-        "registry show": show,
-        "registry check": check,
-    }
+    return {name: parent, f"{name} compile": make, f"{name} show": show, f"{name} check": check}
 
 
 def _rules_options(command: Parser) -> None:

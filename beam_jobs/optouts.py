@@ -20,18 +20,27 @@ from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.manifest import Manifest
 from obelics_pipeline.registry import Registry
+from obelics_pipeline.robots_store import RobotsStore
 from obelics_pipeline.spawning import Answer, Spawning, SpawningOptions, require_verdicts
 from obelics_pipeline.url import canonical
 
 
 def consent_of(policy: Policy, told: Mapping[str, Evidence] | None = None) -> Consent:
-    """The policy with its registries, which are opened once in a process; ``InputError`` if one cannot be relied on."""
-    return Consent(policy, _registries(policy), told)
+    """The policy with its registries and stores of robots.txt, which are opened once in a process.
+
+    ``InputError`` if one cannot be relied on.
+    """
+    return Consent(policy, _registries(policy), told, _stores(policy))
 
 
 @lru_cache(maxsize=8)
 def _registries(policy: Policy) -> tuple[Registry, ...]:
     return tuple(Registry.open(path) for path in policy.registries)
+
+
+@lru_cache(maxsize=8)
+def _stores(policy: Policy) -> tuple[RobotsStore, ...]:
+    return tuple(RobotsStore.open(path) for path in policy.robots)
 
 
 def told(policy: Policy, level: str, urls: Iterable[str]) -> dict[str, Evidence]:
@@ -79,7 +88,10 @@ class PageConsent:
 
     def __init__(self, policy: Policy, timestamps: bool) -> None:
         self._consent, self._timestamps = consent_of(policy), timestamps
-        asked = [registry.name for registry in _registries(policy)] + ["spawning"] * bool(policy.spawning)
+        asked = [registry.name for registry in _registries(policy)]
+        asked += [f"robots.txt:{store.name}" for store in _stores(policy)] + ["spawning"] * bool(
+            policy.spawning
+        )
         self._source = ", ".join(["page", *asked])
 
     def opts_out(self, document: Document) -> bool:

@@ -17,13 +17,13 @@ def _compile(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    registry = Registry.open(options.registry, verify=True)
+    registry = Registry.open(options.folder, verify=True)
     _print(registry.manifest)
     print(f"version {registry.version}")
 
 
 def _check(options: argparse.Namespace) -> None:
-    registry = Registry.open(options.registry)
+    registry = Registry.open(options.folder)
     for url in options.urls:
         for what, hit in (("page", registry.page(url)), ("image", registry.image(url))):
             print(f"{what:<5}  {f'{hit.kind} {hit.value}' if hit else 'not listed'}  {url}")

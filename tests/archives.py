@@ -41,3 +41,18 @@ def write_warc(path: Path, pages: list[tuple[str, str, str]], first: int = 0) ->
             )
             writer.write_record(record)
     return path
+
+
+def response(url: str, date: str, answer: bytes) -> bytes:
+    """A response record, not compressed, of the bytes that a server answered."""
+    head = (
+        f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\nWARC-Date: {date}\r\n"
+        f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(answer)}\r\n\r\n"
+    )
+    return head.encode() + answer + b"\r\n\r\n"
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """What a server answers."""
+    lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -84,6 +84,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``agents`` are our own names: what is said to one of them, to an agent of ``ai_agents`` or to all counts; what is
     said to others does not. ``unavailable_after`` counts if its day is not after ``as_of``; without ``as_of`` always.
     ``registries`` are folders that ``obelics registry compile`` wrote; with ``spawning`` that service is asked, too.
+    ``robots`` are folders that ``obelics robots compile`` wrote; ``robots_missing`` says what becomes of pages of hosts
+    whose robots.txt is in none of them: ``keep``, or ``unknown``, which releases nothing.
     """
 
     agents: tuple[str, ...] = ("obelics-builder",)
@@ -91,6 +93,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as_of: date | None = None
     signals: Signals = Signals()
     registries: tuple[str, ...] = ()
+    robots: tuple[str, ...] = ()
+    robots_missing: Literal["keep", "unknown"] = "keep"
     spawning: SpawningOptions | None = None
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from filters.consent.captured import Store, robots_evidence
 from filters.consent.evidence import IMAGE, PAGE, UNKNOWN, Evidence, evidence_of
 from filters.consent.policy import Action, Policy
 from obelics_pipeline.document import Document
@@ -79,14 +80,18 @@ class Registry(Protocol):
 
 
 class Consent:
-    """A policy with its registries opened: knows what pages say, and what lists say of pages and images."""
+    """A policy with its registries and stores opened: knows what pages say, and what others say of pages and images."""
 
     def __init__(
-        self, policy: Policy, registries: Sequence[Registry] = (), told: Mapping[str, Evidence] | None = None
+        self,
+        policy: Policy,
+        registries: Sequence[Registry] = (),
+        told: Mapping[str, Evidence] | None = None,
+        robots: Sequence[Store] = (),
     ) -> None:
         """``told`` is what a service holds against pages or images, by their addresses."""
         self.policy, self._told = policy, told or {}
-        self._registries = tuple(registries)
+        self._registries, self._robots = tuple(registries), tuple(robots)
 
     def of_page(self, document: Document) -> tuple[Judgement, tuple[EvidenceRow, ...]]:
         """The judgement on the page of ``document``, and rows to keep: of the page and of images that fall with it."""
@@ -117,7 +122,8 @@ class Consent:
 
     def _of(self, level: str, url: str, hits: Iterable[Hit | None]) -> list[Evidence]:
         told = self._told.get(url)
-        return _listed(level, url, hits) + ([told] if told else [])
+        said = robots_evidence(self._robots, self.policy, level, url)
+        return _listed(level, url, hits) + said + ([told] if told else [])
 
 
 def _fallen(document: Document, why: Evidence) -> Iterator[Evidence]:

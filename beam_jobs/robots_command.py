@@ -1,0 +1,58 @@
+"""``obelics robots``: captures of robots.txt made ready for look-ups, and what they say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Final
+
+from beam_jobs import io
+from beam_jobs.config import load
+from beam_jobs.inputs import find_archives
+from obelics_pipeline.robots_store import Manifest, RobotsStore, compile_robots
+
+
+def _compile(options: argparse.Namespace) -> None:
+    paths = [entry.path for entry in find_archives(options.archives, "WARC")]
+    _print(compile_robots(_opened(paths), options.output, name=options.name))
+
+
+def _opened(paths: list[str]) -> Iterator[tuple[str, BinaryIO]]:
+    for path in paths:
+        with io.reaching(f"WARC {path}"):
+            stream = io.open_read(path)
+        with stream:
+            yield path, stream
+
+
+def _show(options: argparse.Namespace) -> None:
+    store = RobotsStore.open(options.folder, verify=True)
+    _print(store.manifest)
+    print(f"version {store.version}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    store, policy = RobotsStore.open(options.folder), load(options.config).consent
+    for url in options.urls:
+        found = store.signals(url, policy.agents, policy.ai_agents)
+        print(f"{'not captured' if found is None else ' '.join(found) or 'nothing'}  {url}")
+
+
+def _print(manifest: Manifest) -> None:
+    days = f", captured from {manifest.oldest} to {manifest.newest}" if manifest.newest else ""
+    megabytes = sum(entry.bytes for entry in manifest.files) / 1e6
+    print(f"{manifest.name}: {manifest.origins:,} origins{days}; {megabytes:,.1f} MB")
+    for what, count in manifest.answers.items():
+        print(f"  {what:<12} {count:>13,}")
+    print(f"  {'bodies':<12} {manifest.bodies:>13,}")
+    if manifest.unresolved:
+        print(f"  {manifest.unresolved:,} more lead on to what is not there, and count as not captured")
+    print(f"  records: {', '.join(f'{word} {count:,}' for word, count in manifest.records.items())}")
+
+
+ACTIONS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
+    "compile": _compile,
+    "show": _show,
+    "check": _check,
+}
+"""What can be done with a store."""
