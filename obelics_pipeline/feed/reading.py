@@ -1,0 +1,193 @@
+"""A row group as documents: columns of Arrow are cut where documents begin, images are copied once.
+
+Other columns than those of texts and images become Python objects only when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from obelics_pipeline.errors import ConfigError, InputError
+from obelics_pipeline.feed.options import FeedOptions
+from obelics_pipeline.feed.order import rows_of
+from obelics_pipeline.feed.sample import Cursor, Image, Sample
+from obelics_pipeline.feed.source import Source, Unit, known_columns
+
+_LIGHT: Final = ("image_info.width", "image_info.height", "image_info.status")
+_REMOVED: Final = "optout"
+"""The status of an image that a tombstone names."""
+
+
+class Tombstones:
+    """What must not be shown: whole documents by id, and slots of others."""
+
+    def __init__(self, path: str | None) -> None:
+        self.documents: frozenset[str] = frozenset()
+        self.slots: dict[str, set[int]] = {}
+        if path is None:
+            return
+        try:
+            table = pq.read_table(path, columns=["id", "level", "index"])
+        except (OSError, pa.ArrowInvalid) as error:  # nothing is shown rather than what should not be
+            raise InputError(
+                f"{path}: cannot be read ({error}); it is what 'obelics recheck' wrote"
+            ) from error
+        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        self.documents = frozenset(id for id, level, _ in rows if level == "document")
+        for id, level, index in rows:
+            if level == "image":
+                self.slots.setdefault(id, set()).add(index)
+
+
+class Reader:
+    """Row groups of ``source`` as documents, in the order of an epoch."""
+
+    def __init__(self, source: Source, options: FeedOptions) -> None:
+        self._source, self._options = source, options
+        self._tombstones = Tombstones(options.tombstones)
+        asked = [
+            "id",
+            "texts",
+            "images" if options.images else "image_info.status",
+            *_LIGHT,
+            *options.columns,
+        ]
+        asked += [column for column, _, _ in options.filters]
+        asked += ["dedup.size"] * (options.weight is not None)
+        self._columns = sorted(set(known_columns(source, asked, "columns")))
+        self._loaded: tuple[int, pa.Table] | None = None
+
+    def rows(self, number: int, at: Cursor, which: slice | Sequence[int]) -> Iterator[Sample]:
+        """Documents of row group ``number`` by their places in the order of the epoch of ``at``, which is in it."""
+        table = self._table(number)
+        options = self._options
+        order = rows_of(options.seed, at.epoch, number, self._weights(table))
+        places = range(len(order))[which] if isinstance(which, slice) else which
+        if places:
+            rows = _Rows(table, options)
+            for place in places:
+                sample = rows.sample(int(order[place]), at._replace(offset=place), self._tombstones)
+                if sample is not None:
+                    yield sample
+
+    def _table(self, number: int) -> pa.Table:
+        if self._loaded is None or self._loaded[0] != number:
+            self._loaded = None  # before the next is read: two of them are never held for this
+            unit: Unit = self._source.units[number]
+            table = self._source.read(unit, self._columns)
+            if table.num_rows != unit.rows:
+                raise InputError(
+                    f"{self._source.folder}/{unit.path}: {table.num_rows} rows in row group {unit.group} where the "
+                    f"manifest says {unit.rows}; fetch the dataset again"
+                )
+            self._loaded = number, table
+        return self._loaded[1]
+
+    def _weights(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        """How often each row is shown; 0 for what the filters leave out."""
+        shown = np.ones(table.num_rows)
+        for condition in self._options.filters:
+            shown *= _holds(table, *condition)
+        if self._options.weight is not None:
+            sizes = pc.fill_null(_field(table, "dedup.size"), 1).to_pylist()
+            shown *= [self._options.weight(size) for size in sizes]
+        if (shown < 0).any() or not np.isfinite(shown).all():
+            raise ConfigError(
+                "weight: gave a number below 0, or none; it has to say how often a document is shown"
+            )
+        return shown
+
+
+class _Rows:
+    """The texts and images of a row group, flat, and where each document begins."""
+
+    def __init__(self, table: pa.Table, options: FeedOptions) -> None:
+        self._options = options
+        self._ids = table.column("id").to_pylist()
+        texts = _whole(table, "texts")
+        info = _whole(table, "image_info")
+        self._bounds = texts.offsets.to_numpy() - texts.offsets[0].as_py()
+        self._texts: list[str | None] = texts.flatten().to_pylist()
+        fields = info.flatten()
+        self._status = fields.field("status").to_pylist()
+        self._sizes = [fields.field(name).to_pylist() for name in ("width", "height")]
+        self._bytes = _Bytes(_whole(table, "images").flatten().field("bytes")) if options.images else None
+        self._extra = {name: _field(table, name).to_pylist() for name in options.columns}
+
+    def sample(self, row: int, at: Cursor, tombstones: Tombstones) -> Sample | None:
+        id = self._ids[row]
+        if id in tombstones.documents:
+            return None
+        start, end = self._bounds[row], self._bounds[row + 1]
+        removed = tombstones.slots.get(id, ())
+        parts: list[str | Image] = []
+        on_missing = self._options.on_missing
+        for place in range(start, end):
+            text = self._texts[place]
+            if text is not None:
+                parts.append(text)
+                continue
+            image = self._image(place, place - start in removed)
+            if image.status == "ok" or on_missing == "keep_slot":
+                parts.append(image)
+            elif on_missing == "drop_document":
+                return None
+        return Sample(id, tuple(parts), at, {name: values[row] for name, values in self._extra.items()})
+
+    def _image(self, place: int, removed: bool) -> Image:
+        status = _REMOVED if removed else self._status[place] or "ok"
+        width, height = self._sizes
+        body = None if self._bytes is None or status != "ok" else self._bytes[place]
+        return Image(body, width[place] or 0, height[place] or 0, status)
+
+
+class _Bytes:
+    """The values of a binary array, each copied when it is asked for."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+        _, offsets, data = array.buffers()
+        self._offsets = np.frombuffer(offsets, np.int32)[array.offset :]
+        self._data = memoryview(data) if data is not None else memoryview(b"")
+
+    def __getitem__(self, place: int) -> bytes:
+        return bytes(self._data[self._offsets[place] : self._offsets[place + 1]])
+
+
+def _whole(table: pa.Table, name: str) -> Any:
+    return table.column(name).combine_chunks()
+
+
+def _field(table: pa.Table, name: str) -> Any:
+    """A column, or a field of a struct."""
+    first, *rest = name.split(".")
+    found = table.column(first)
+    return pc.struct_field(found, rest) if rest else found
+
+
+def _holds(table: pa.Table, name: str, operator: str, value: Any) -> npt.NDArray[np.bool_]:
+    values = _field(table, name)
+    if operator in ("in", "not in"):
+        held = pc.is_in(values, pa.array(list(value), values.type))
+        held = pc.invert(held) if operator == "not in" else held
+        held = pc.and_(held, pc.is_valid(values))
+    else:
+        held = _COMPARE[operator](values, value)
+    return np.asarray(pc.fill_null(held, False).to_numpy(zero_copy_only=False), np.bool_)
+
+
+_COMPARE: Final[dict[str, Any]] = {
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+    "==": pc.equal,
+    "!=": pc.not_equal,
+}

@@ -1,0 +1,149 @@
+"""The files of a dataset as a list of row groups, from its manifest or, without one, from the files themselves."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Final
+
+import fsspec
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from obelics_pipeline.errors import ConfigError, InputError
+
+MANIFEST: Final = "manifest.json"
+
+
+class Unit(msgspec.Struct, frozen=True, array_like=True):
+    """A row group: what is read at once. ``path`` is below the folder of the dataset."""
+
+    path: str
+    group: int
+    rows: int
+
+
+class _Group(msgspec.Struct, frozen=True):
+    rows: int
+
+
+class _File(msgspec.Struct, frozen=True):
+    path: str
+    row_groups: list[_Group]
+    config: str = "default"
+    split: str = "train"
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    files: list[_File]
+
+
+class Source:
+    """The row groups of one split of the dataset in ``folder``: a path, or a URL that fsspec knows.
+
+    ``InputError`` if there are none.
+    """
+
+    def __init__(self, folder: str, split: str = "train") -> None:
+        self.folder, self.split = folder.rstrip("/"), split
+        self._fs: Any
+        self._fs, self._root = fsspec.core.url_to_fs(self.folder)
+        self._open: tuple[str, pq.ParquetFile] | None = None
+        self.units = self._listed() or self._found()
+        if not self.units:
+            raise InputError(
+                f"{folder}: no rows in a split {split!r} (no data/{split}-*.parquet); name the folder that 'export' "
+                "wrote"
+            )
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this list of row groups from others: 16 hexadecimal digits."""
+        return blake2b(msgspec.json.encode(self.units), digest_size=8).hexdigest()
+
+    def read(self, unit: Unit, columns: list[str]) -> pa.Table:
+        """Columns, or leaves of columns, of a row group."""
+        return self._file(unit.path).read_row_group(unit.group, columns=columns, use_threads=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that there are."""
+        return self._file(self.units[0].path).schema_arrow
+
+    def leaves(self) -> list[str]:
+        """The paths of all leaves of the columns, as Parquet writes them."""
+        schema = self._file(self.units[0].path).schema
+        return [schema.column(index).path for index in range(len(schema))]
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._open is not None:
+            self._open[1].close(force=True)
+            self._open = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": None}
+
+    def _file(self, path: str) -> pq.ParquetFile:
+        if self._open is None or self._open[0] != path:
+            self.close()
+            whole = f"{self._root}/{path}"
+            try:
+                if isinstance(self._fs, LocalFileSystem):
+                    opened = pq.ParquetFile(whole, memory_map=True)
+                else:
+                    opened = pq.ParquetFile(self._fs.open(whole, "rb"), pre_buffer=True)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise InputError(
+                    f"{self.folder}/{path}: cannot be read ({error}); fetch the dataset again"
+                ) from error
+            self._open = path, opened
+        return self._open[1]
+
+    def _listed(self) -> list[Unit]:
+        path = f"{self._root}/{MANIFEST}"
+        if not self._fs.exists(path):
+            return []
+        try:
+            found = msgspec.json.decode(self._fs.cat_file(path), type=_Manifest)
+        except msgspec.DecodeError as error:
+            raise InputError(
+                f"{self.folder}/{MANIFEST}: {error}; fetch the dataset again, or remove this file"
+            ) from error
+        return [
+            Unit(file.path, number, group.rows)
+            for file in sorted(found.files, key=lambda file: file.path)
+            if file.config == "default" and file.split == self.split
+            for number, group in enumerate(file.row_groups)
+        ]
+
+    def _found(self) -> list[Unit]:
+        units = []
+        for whole in sorted(self._fs.glob(f"{self._root}/data/{self.split}-*.parquet")):
+            path = whole.removeprefix(self._root).lstrip("/")
+            described = self._file(path).metadata
+            units += [
+                Unit(path, number, described.row_group(number).num_rows)
+                for number in range(described.num_row_groups)
+            ]
+        return units
+
+
+def known_columns(source: Source, names: list[str], what: str) -> list[str]:
+    """The leaves below ``names``; ``ConfigError`` for a name that the dataset does not have."""
+    leaves = source.leaves()
+    found = []
+    for name in names:
+        below = [leaf for leaf in leaves if _plain(leaf) == name or _plain(leaf).startswith(f"{name}.")]
+        if not below:
+            known = ", ".join(sorted({_plain(leaf).partition(".")[0] for leaf in leaves}))
+            raise ConfigError(f"{what}: the dataset has no column {name!r}; there are {known}")
+        found += below
+    return found
+
+
+def _plain(leaf: str) -> str:
+    """``image_info.list.element.width`` → ``image_info.width``."""
+    return leaf.replace(".list.element", "").replace(".list.item", "")
