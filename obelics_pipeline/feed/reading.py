@@ -61,7 +61,7 @@ class Reader:
         ]
         asked += [column for column, _, _ in options.filters]
         asked += ["dedup.size"] * (options.weight is not None)
-        self._columns = sorted(set(known_columns(source, asked, "columns")))
+        self.columns = sorted(set(known_columns(source, asked, "columns")))
         self._loaded: tuple[int, pa.Table] | None = None
 
     def rows(self, number: int, at: Cursor, which: slice | Sequence[int]) -> Iterator[Sample]:
@@ -81,7 +81,7 @@ class Reader:
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None  # before the next is read: two of them are never held for this
             unit: Unit = self._source.units[number]
-            table = self._source.read(unit, self._columns)
+            table = self._source.read(unit, self.columns)
             if table.num_rows != unit.rows:
                 raise InputError(
                     f"{self._source.folder}/{unit.path}: {table.num_rows} rows in row group {unit.group} where the "
