@@ -40,11 +40,16 @@ _PACKET = re.compile(rb"<x:xmpmeta|<\?xpacket begin|<rdf:RDF")
 
 def embedded(body: bytes) -> tuple[str, ...]:
     """The signals in the bytes of an image, sorted, each once. Damaged files are read as far as they go."""
-    xmp = b"".join(_xmp(body)).replace(b"\0", b"")  # so UTF-16 reads like UTF-8
+    xmp = xmp_of(body)
     found = {f"data-mining:{value.decode()}" for value in _MINING.findall(xmp)}
     found |= {f"digital-source:{value.decode()}" for value in _ORIGIN.findall(xmp)}
     found |= set(_credentials(body))
     return tuple(sorted(found))
+
+
+def xmp_of(body: bytes) -> bytes:
+    """All XMP in the bytes of an image, UTF-8 or what reads like it: UTF-16 loses its zeros."""
+    return b"".join(_xmp(body)).replace(b"\0", b"")
 
 
 def _xmp(body: bytes) -> Iterator[bytes]:
