@@ -18,6 +18,7 @@ from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.fetch_types import FetchOptions
 from obelics_pipeline.registry import Registry
+from obelics_pipeline.release import ReleaseOptions
 from obelics_pipeline.robots_store import RobotsStore
 
 __all__ = ["Config", "load", "section_hash", "shipped"]
@@ -53,8 +54,8 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
         return values | {"hosts": sorted(self.hosts)}
 
 
-class ExportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the dataset is written."""
+class ExportSection(ReleaseOptions, frozen=True, forbid_unknown_fields=True):
+    """How the dataset is written, and what is done to images before."""
 
     shard_bytes: Positive = 400_000_000
     """About the size of one Parquet file."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import sha256
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import apache_beam as beam
 import msgspec
@@ -33,9 +33,12 @@ from obelics_pipeline.accounting import Tally
 from obelics_pipeline.assembled import Assembled, Slot, assembled_of
 from obelics_pipeline.images_table import read_image
 from obelics_pipeline.manifest import FileEntry
+from obelics_pipeline.release import Shown, Withheld, release
 
 MAX_OPEN: Final = 32
 """Files of ``images/`` that the writer of a shard keeps open."""
+
+_WITHHELD: Final = frozenset(Withheld)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Assembled)
@@ -63,7 +66,7 @@ def plan(session: Session) -> Plan:
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
         )
 
-    return msgspec.structs.replace(made, build=build, seal=partial(_write_card, session.output))
+    return msgspec.structs.replace(made, build=build, seal=partial(_write_card, session))
 
 
 def records_of(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]]:
@@ -93,14 +96,19 @@ def write_shard(
     schema, options = dataset.described_schema(), dataset.writer_options()
     file = part.table("dataset/data", schema, options, name=name)
     with OpenImages(images) as opened:
+
+        def released(slot: Slot) -> Shown | Withheld:
+            body = opened.read(slot)
+            return release(body, slot.sha256 or "", config.images.max_pixels, config.export)
+
         waiting, size = [], 0
         for _, record in sorted(records):
             assembled = _DECODER.decode(record)
             if consent.opts_out(assembled.document):
                 _reject(assembled, tally)
                 continue
-            row = dataset.row_of(assembled, opened.read, words) | {"optout": consent.column()}
-            _count(row["num_images"], tally)
+            row = dataset.row_of(assembled, released, words) | {"optout": consent.column()}
+            _count(row, tally)
             waiting.append(row)
             size += dataset.size_of(row)
             if len(waiting) >= dataset.GROUP_ROWS or size >= dataset.GROUP_BYTES:
@@ -115,10 +123,14 @@ def count_words(text: str, options: TextOptions) -> int:
     return Texts([text], lexicon(options)).word_counts[0]
 
 
-def _count(images: int, tally: Tally) -> None:
-    for level, n in (("documents", 1), ("images", images)):
+def _count(row: dict[str, Any], tally: Tally) -> None:
+    for level, n in (("documents", 1), ("images", row["num_images"])):
         tally.enter(level, n)
         tally.keep(level, n)
+    for info in row["image_info"]:
+        if info is not None and info["status"] in _WITHHELD:
+            tally.enter("images")
+            tally.miss("images", info["status"])
 
 
 def _reject(assembled: Assembled, tally: Tally) -> None:
@@ -159,9 +171,9 @@ class OpenImages:
             stream.close()
 
 
-def _write_card(output: str, tally: Tally) -> list[FileEntry]:
+def _write_card(session: Session, tally: Tally) -> list[FileEntry]:
     documents, images = (tally.level(name).kept for name in ("documents", "images"))
-    text = dataset.CARD.format(documents=documents, images=images).encode()
+    text = dataset.card(documents, images, session.config.export).encode()
     path = "dataset/README.md"
-    io.write_atomically(io.join(output, path), text)
+    io.write_atomically(io.join(session.output, path), text)
     return [FileEntry(path, 0, len(text), sha256(text).hexdigest())]

@@ -15,7 +15,9 @@ import pyarrow as pa
 
 from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode, Node, TextNode
+from obelics_pipeline.release import ReleaseOptions, Shown, Withheld
 from obelics_pipeline.tables import CLUSTER
+from obelics_pipeline.url import without_credentials
 
 OK: Final = "ok"
 
@@ -28,7 +30,10 @@ _IMAGE_INFO: Final = pa.struct(
         ),
         *((name, pa.int32()) for name in ("width", "height", "original_width", "original_height")),
         *((name, pa.int32()) for name in ("rendered_width", "rendered_height", "num_bytes")),
-        *((name, pa.string()) for name in ("format", "sha256", "phash", "status", "status_detail")),
+        *(
+            (name, pa.string())
+            for name in ("format", "sha256", "sha256_original", "phash", "status", "status_detail")
+        ),
         ("http_status", pa.int16()),
         ("fetched_at", pa.timestamp("ms")),
         *((name, pa.float32()) for name in ("nsfw", "clip_sim", "watermark", "aesthetic")),
@@ -140,9 +145,9 @@ def _leaves(fields: Sequence[pa.Field] | pa.Schema | pa.StructType, prefix: str 
 
 
 def row_of(
-    assembled: Assembled, image: Callable[[Slot], bytes], words: Callable[[str], int]
+    assembled: Assembled, image: Callable[[Slot], Shown | Withheld], words: Callable[[str], int]
 ) -> dict[str, Any]:
-    """The row of a document; ``image`` gives the bytes for a slot that is ``ok``, ``words`` counts words.
+    """The row of a document; ``image`` gives what is shown in a slot that is ``ok``, ``words`` counts words.
 
     Text nodes that follow each other are one text, joined by an empty line.
     """
@@ -160,8 +165,9 @@ def row_of(
         else:
             texts.append(None)
             paths.append(None)
-            images.append(_image(slot, image))
-            infos.append(_info(node[0], slot))
+            shown = image(slot) if slot.status == OK else None
+            images.append(_image(slot, shown) if isinstance(shown, Shown) else None)
+            infos.append(_info(node[0], slot) | _published(shown))
     written = [text for text in texts if text is not None]
     return {
         **_head(document),
@@ -197,7 +203,7 @@ def _head(document: Document) -> dict[str, Any]:
     source, cluster = document.source, document.cluster
     return {
         "id": document.id,
-        "url": document.url,
+        "url": without_credentials(document.url),
         "domain": document.domain,
         "host": document.host,
         "title": document.title,
@@ -214,18 +220,23 @@ def _head(document: Document) -> dict[str, Any]:
     }
 
 
-def _image(slot: Slot, image: Callable[[Slot], bytes]) -> dict[str, Any] | None:
-    if slot.status != OK:
-        return None
+def _image(slot: Slot, shown: Shown) -> dict[str, Any]:
     extension = _EXTENSIONS.get(slot.format or "", slot.format)
-    return {"bytes": image(slot), "path": f"{slot.sha256}.{extension}"}
+    return {"bytes": shown.body, "path": f"{shown.sha256}.{extension}"}
+
+
+def _published(shown: Shown | Withheld | None) -> dict[str, Any]:
+    """What differs from the image that was fetched."""
+    if isinstance(shown, Shown):
+        return {"sha256": shown.sha256, "num_bytes": len(shown.body)}
+    return {} if shown is None else {"status": shown.value}
 
 
 def _info(node: ImageNode, slot: Slot) -> dict[str, Any]:
     return {
-        "url": node.url,
-        "fetched_url": slot.fetched_url,
-        "src_raw": node.src_raw,
+        "url": without_credentials(node.url),
+        "fetched_url": slot.fetched_url and without_credentials(slot.fetched_url),
+        "src_raw": without_credentials(node.src_raw),
         "alt": node.alt,
         "title": node.title,
         "caption": node.caption,
@@ -239,6 +250,7 @@ def _info(node: ImageNode, slot: Slot) -> dict[str, Any]:
         "num_bytes": slot.num_bytes,
         "format": slot.format,
         "sha256": slot.sha256,
+        "sha256_original": slot.sha256,
         "phash": slot.phash,
         "status": slot.status,
         "status_detail": slot.detail,
@@ -260,7 +272,17 @@ def size_of(row: dict[str, Any]) -> int:
     return images + sum(len(text) for text in row["texts"] if text is not None)
 
 
-CARD: Final = """\
+def card(documents: int, images: int, options: ReleaseOptions) -> str:
+    """The card of a dataset, ``README.md``, of so many documents and images."""
+    return _CARD.format(documents=documents, images=images, bytes=_BYTES[options.image_metadata])
+
+
+_BYTES: Final = {
+    "keep": "Image bytes are those that the server sent.",
+    "strip": "Images are as the server sent them, to the pixel, but their files tell nothing of places, devices and\n"
+    "owners; orientation, colours, credits and reservations stay in them.",
+}
+_CARD: Final = """\
 ---
 configs:
 - config_name: default
@@ -281,10 +303,11 @@ tags:
 
 One row is one document. `texts`, `images` and `image_info` are lists of equal length: each place holds a text
 or an image. Where `images` is null and `image_info` is not, the page has an image that is not in the dataset:
-`image_info.status` says why. Image bytes are those that the server sent; `image_info.sha256` is their hash.
+`image_info.status` says why. {bytes} `image_info.sha256` is the hash
+of the bytes here, `image_info.sha256_original` of those that the server sent.
 
 Documents come from the archives in `warc_filename`; `warc_offset` and `warc_length` lead to the capture.
 `_MANIFEST.json` lists the files with rows and SHA-256, and the counts of the build.
 The rights in texts and images are their authors'; `consent` lists the signals that the pages themselves gave.
 """
-"""The card of a dataset, ``README.md``; a format string."""
+"""A format string."""

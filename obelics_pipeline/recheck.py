@@ -82,8 +82,9 @@ def _of_row(row: dict[str, Any], lists: Lists) -> Iterator[Tombstone]:
         if info is None or info["status"] == FetchStatus.OPTOUT:
             continue
         addresses = {info["url"]: None, info.get("fetched_url") or info["url"]: None}
-        hits = (lists.image(address) for address in addresses)
-        hit = next(filter(None, hits), None) or (lists.content(info["sha256"]) if info["sha256"] else None)
+        # Deny-lists name what servers sent, or what was found in a dataset.
+        hashes = {name: None for name in (info.get("sha256_original"), info["sha256"]) if name}
+        hit = next(filter(None, (*map(lists.image, addresses), *map(lists.content, hashes))), None)
         if hit is not None:
             where = (row["id"], "image", index, info["url"], info["sha256"])
             yield Tombstone(*where, hit.registry, hit.kind, hit.value)

@@ -27,6 +27,18 @@ TRACKING_PARAMETERS: Final = frozenset((
 TRACKING_PREFIXES: Final = ("utm_", "pk_", "mtm_", "hsa_", "matomo_")
 """The same for families of parameters: Google Analytics, Matomo (and its old name), HubSpot Ads."""
 
+# fmt: off
+CREDENTIALS: Final = frozenset((
+    "access_token", "auth_token", "awsaccesskeyid", "googleaccessid", "jsessionid", "key-pair-id", "ossaccesskeyid",
+    "phpsessid", "policy", "session_id", "sessionid", "sig", "signature", "token",
+))
+# fmt: on
+"""Query parameters (lower case) that open what is closed to others, or name somebody's session."""
+
+CREDENTIAL_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-")
+"""The same for families: signed addresses of Amazon S3, Google Cloud Storage and Alibaba OSS."""
+
+_USERINFO = re.compile(r"^(\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#\\]*@")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = {
@@ -60,6 +72,28 @@ def _without_userinfo(href: str) -> str:
     start = href.index("//") + 2
     at = href.find("@", start, href.index("/", start))
     return href if at < 0 else href[:start] + href[at + 1 :]
+
+
+def without_credentials(reference: str) -> str:
+    """An address, absolute or as it stands in a page, without user name, password, signatures, tokens and sessions.
+
+    All else is as it was, also what is no address.
+    """
+    reference = _USERINFO.sub(r"\1", reference, count=1)
+    path, mark, query = reference.partition("?")
+    if not mark:
+        return reference
+    query, hash_, fragment = query.partition("#")
+    pairs = query.split("&")
+    kept = [pair for pair in pairs if not _opens(pair)]
+    if len(kept) == len(pairs):
+        return reference
+    return f"{path}{'?' * bool(kept)}{'&'.join(kept)}{hash_}{fragment}"
+
+
+def _opens(pair: str) -> bool:
+    name = pair.partition("=")[0].lower()
+    return name in CREDENTIALS or name.startswith(CREDENTIAL_PREFIXES)
 
 
 def host_of(url: str) -> str:

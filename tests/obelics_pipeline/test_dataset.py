@@ -15,6 +15,7 @@ from obelics_pipeline import dataset
 from obelics_pipeline.assembled import Assembled, Slot, assembled_of, assembled_schema, assembled_to_batch
 from obelics_pipeline.document import Cluster, Document, ImageNode, Source, TextNode
 from obelics_pipeline.parquet import ParquetFile
+from obelics_pipeline.release import ReleaseOptions, Shown, Withheld
 
 SHOWN = Slot("ok", 200, "jpeg", 640, 480, 9, "ab" * 32, "c3" * 8, 3, 17)
 GONE = Slot("http_4xx", 404)
@@ -48,7 +49,9 @@ PAGE = assembled(
 
 def row(page: Assembled = PAGE) -> dict[str, Any]:
     return dataset.row_of(
-        page, lambda slot: b"image of " + str(slot.offset).encode(), lambda text: len(text.split())
+        page,
+        lambda slot: Shown(b"image of " + str(slot.offset).encode(), "ef" * 32),
+        lambda text: len(text.split()),
     )
 
 
@@ -56,12 +59,35 @@ def test_texts_and_images_take_turns() -> None:
     made = row()
     assert made["texts"] == ["One two\n\nthree", None, None, "fóur"]
     assert made["text_dom_paths"] == ["/h1\n/p", None, None, "/p[2]"]
-    assert made["images"] == [None, {"bytes": b"image of 17", "path": f"{'ab' * 32}.jpg"}, None, None]
+    assert made["images"] == [None, {"bytes": b"image of 17", "path": f"{'ef' * 32}.jpg"}, None, None]
     assert [info and info["status"] for info in made["image_info"]] == [None, "ok", "http_4xx", None]
     assert made["image_info"][1]["filename"] == "x.jpg"
+    told = [made["image_info"][1][name] for name in ("sha256", "sha256_original", "num_bytes")]
+    assert told == ["ef" * 32, "ab" * 32, len(b"image of 17")]
     assert [info and info["phash"] for info in made["image_info"]] == [None, "c3" * 8, None, None]
     counts = ("num_texts", "num_images", "num_image_slots", "num_words", "num_chars", "num_tokens_est")
     assert [made[name] for name in counts] == [2, 1, 2, 4, 18, 5]
+
+
+def test_an_image_that_is_withheld_leaves_a_place_that_says_why() -> None:
+    made = dataset.row_of(PAGE, lambda slot: Withheld.METADATA, len)
+    assert (made["images"], made["num_images"], made["num_image_slots"]) == ([None] * 4, 0, 2)
+    info = made["image_info"][1]
+    assert (info["status"], info["sha256"], info["num_bytes"]) == ("metadata_unclear", "ab" * 32, 9)
+
+
+def test_no_address_carries_credentials() -> None:
+    image = ImageNode("https://a.example/x.png?w=1&token=abc", "//me:pw@a.example/x.png?w=1&token=abc")
+    page = assembled((image, GONE))
+    page = Assembled(replace(page.document, url="https://a.example/?sessionid=1"), page.slots)
+    made = row(page)
+    (info,) = made["image_info"]
+    assert [made["url"], info["url"], info["src_raw"], info["filename"]] == [
+        "https://a.example/",
+        "https://a.example/x.png?w=1",
+        "//a.example/x.png?w=1",
+        "x.png",
+    ]
 
 
 def test_measures_of_the_text_travel_with_it() -> None:
@@ -134,7 +160,9 @@ def test_image_bytes_are_plain_and_everything_else_is_compressed(file: pq.FileMe
 
 
 def test_the_card_names_the_files_and_the_numbers() -> None:
-    card = dataset.CARD.format(documents=1234, images=56)
+    card = dataset.card(1234, 56, ReleaseOptions())
     assert card.startswith("---\nconfigs:\n")
     assert "data/train-*.parquet" in card
     assert "1,234 web documents with 56 images" in card
+    assert "Image bytes are those that the server sent." not in card
+    assert "Image bytes are those that the server sent." in dataset.card(1, 1, ReleaseOptions("keep"))

@@ -29,8 +29,8 @@ def xmp(*more: str, room: int = 2000) -> bytes:
         '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
         'xmlns:aux="http://ns.adobe.com/exif/1.0/aux/" aux:SerialNumber="SERIAL-0815" exif:GPSLatitude="SECRET-PLACE">'
-        f"<aux:OwnerName>SECRET-OWNER</aux:OwnerName>{''.join(more)}</rdf:Description></rdf:RDF></x:xmpmeta>{' ' * room}"
-    ).encode()
+        f"<aux:OwnerName>SECRET-OWNER</aux:OwnerName>{''.join(more)}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode() + b" " * room
 
 
 def exif(orientation: int | None = None, **credit: str) -> Image.Exif:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from obelics_pipeline.document import Document
-from obelics_pipeline.url import MAX_URL_LENGTH, canonical, host_of, page_key, registrable_domain, resolve
+from obelics_pipeline.url import (
+    MAX_URL_LENGTH,
+    canonical,
+    host_of,
+    page_key,
+    registrable_domain,
+    resolve,
+    without_credentials,
+)
 
 BASE = "https://example.org/a/b.html?q#f"
 
@@ -193,3 +201,25 @@ def test_canonical_is_idempotent(url: str) -> None:
 def test_what_resolves_has_the_key_of_its_resolution(url: str) -> None:
     absolute = resolve(url)
     assert absolute is None or canonical(absolute) == canonical(url)
+
+
+@pytest.mark.parametrize(
+    ("reference", "published"),
+    [
+        pytest.param(
+            "https://me:p@w@c.example/@x?a=1@2", "https://c.example/@x?a=1@2", id="user and password"
+        ),
+        pytest.param(" //me@c.example/x", " //c.example/x", id="of an address without a scheme"),
+        pytest.param("/a@b/x?u=//me@c", "/a@b/x?u=//me@c", id="no host, no user"),
+        pytest.param(
+            "https://c.example/x?X-Amz-Signature=1&X-Amz-Date=2", "https://c.example/x", id="signed"
+        ),
+        pytest.param("x.png?w=1&TOKEN=a&h=2#f", "x.png?w=1&h=2#f", id="a token between others"),
+        pytest.param("x.png?a=1&&b#?token=1", "x.png?a=1&&b#?token=1", id="nothing to lose"),
+        pytest.param("x?tokens=1&signature", "x?tokens=1", id="whole names, also without a value"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_addresses_are_published_without_credentials(reference: str, published: str) -> None:
+    assert without_credentials(reference) == published
+    assert without_credentials(published) == published
