@@ -20,6 +20,9 @@ MAX_CATEGORIES: Final = 50
 """Categories of use that are told apart in a file."""
 
 _LINE = re.compile(r"\s*(content-usage|content-signal|user-?agent)\s*:(.*)", re.IGNORECASE)
+_SITE_WIDE = re.compile(r"(?:sitemaps?|site-map|host)\s*:", re.IGNORECASE | re.ASCII)
+"""Lines that belong to no group, nor end one."""
+
 _USE = re.compile(r"\s*([A-Za-z*][A-Za-z0-9_.*-]*)\s*=\s*(yes|no|y|n)\s*(?:;.*)?")
 
 
@@ -27,8 +30,7 @@ class Robots:
     """A host's robots.txt. ``reachable`` is false if nobody knows what it says, which forbids everything."""
 
     def __init__(self, body: bytes, *, reachable: bool = True) -> None:
-        whole = body if len(body) <= MAX_BYTES else body[:MAX_BYTES].rpartition(b"\n")[0]
-        self._text = whole.decode("utf-8-sig", "replace")
+        self._text = _text(body)
         self._reachable = reachable
 
     @classmethod
@@ -56,12 +58,6 @@ class Robots:
                 found.add(use)
         return tuple(sorted(found))
 
-    @property
-    def empty(self) -> bool:
-        """Whether no line begins as a group or a use does: then it says nothing, like the pages sent in its place."""
-        begins = ("user", "content-")
-        return not any(line.lstrip().lower().startswith(begins) for line in self._text.splitlines())
-
     @cached_property
     def _rules(self) -> Protego:
         return Protego.parse(self._text)
@@ -74,6 +70,26 @@ class Robots:
         return {use: Protego.parse(_as_rules(use, lines)) for use in refused[:MAX_CATEGORIES]}
 
 
+def essence(body: bytes) -> bytes:
+    """A file that says the same of every address, without what says nothing: most hosts' are then those of others.
+
+    It has no comments, sitemaps and empty lines, and is empty if no line begins as a group or a use does,
+    as of the pages that servers send in place of a robots.txt.
+    """
+    lines = (line.partition("#")[0].strip() for line in _text(body).splitlines())
+    kept = [line for line in lines if line and not _SITE_WIDE.match(line)]
+    if not any(line.lower().startswith(("user", "content-")) for line in kept):
+        return b""
+    text = "\n".join(kept)
+    made = text.encode("utf-8-sig" if text.startswith("\ufeff") else "utf-8")
+    return made if len(made) <= MAX_BYTES else body  # what is no UTF-8 has become longer
+
+
+def _text(body: bytes) -> str:
+    whole = body if len(body) <= MAX_BYTES else body[:MAX_BYTES].rpartition(b"\n")[0]
+    return whole.decode("utf-8-sig", "replace")
+
+
 _Line = tuple[str, str, dict[str, bool]]
 """The agent of a User-agent line, or a path with what may be done there; all empty for other lines."""
 
@@ -83,7 +99,7 @@ def _content_lines(text: str) -> Iterator[_Line]:
         content = line.partition("#")[0]
         match = _LINE.match(content)
         if match is None:
-            if content.strip():
+            if content.strip() and not _SITE_WIDE.match(content.strip()):
                 yield "", "", {}
         elif match[1].lower() in ("user-agent", "useragent"):
             yield match[2].strip(), "", {}

@@ -18,7 +18,7 @@ import zstandard
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import FileEntry
 from obelics_pipeline.records import Damaged
-from obelics_pipeline.robots import Robots
+from obelics_pipeline.robots import essence
 from obelics_pipeline.robots_store import folder
 from obelics_pipeline.robots_store.captures import Capture, read_captures
 from obelics_pipeline.sealed import NAME, file_entry, new_folder
@@ -81,7 +81,7 @@ class _Captures:
     def _code(self, capture: Capture) -> int:
         if not 200 <= capture.status < 300:
             return capture.status
-        return folder.FIRST_BODY + self._number(b"" if Robots(capture.body).empty else capture.body)
+        return folder.FIRST_BODY + self._number(essence(capture.body))
 
     def _number(self, body: bytes) -> int:
         digest = blake2b(body, digest_size=16).digest()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obelics_pipeline.robots import MAX_BYTES, Robots
+from obelics_pipeline.robots import MAX_BYTES, Robots, essence
 
 URL = "http://a.example/blog/page?x=1"
 OURS = ["obelics-builder"]
@@ -115,6 +115,36 @@ def test_hostile_files_take_little_time() -> None:
         Robots(body).signals(url, OURS, AI)
 
 
+@pytest.mark.parametrize(
+    ("body", "short"),
+    [
+        pytest.param(b"", b"", id="empty"),
+        pytest.param(b"<!doctype html>\n<p>Allow: /\n", b"", id="a page"),
+        pytest.param(b"Sitemap: http://a.example/x\nDisallow: /", b"", id="no group"),
+        pytest.param(
+            b"\xef\xbb\xbf# hello\r\n\r\nUSER-AGENT: * # all\rDisallow : /a \nHost: a\nSite-Map:x",
+            b"USER-AGENT: *\nDisallow : /a",
+            id="comments, sitemaps, empty lines",
+        ),
+        pytest.param(b"Content-Usage: tdm=n", b"Content-Usage: tdm=n", id="a use"),
+        pytest.param(b"User-agent: *\nSitemap http://a", b"User-agent: *\nSitemap http://a", id="no colon"),
+    ],
+)
+def test_essence(body: bytes, short: bytes) -> None:
+    assert essence(body) == short
+
+
+def test_the_essence_of_what_is_no_text_is_bounded() -> None:
+    body = b"User-agent: *\nDisallow: /blog\n" + b"\xff" * (MAX_BYTES - 100)
+    assert len(essence(body)) <= MAX_BYTES
+    assert Robots(essence(body)).signals(URL, OURS) == ("robots:obelics-builder",)
+
+
+def test_a_sitemap_does_not_end_the_names_of_a_group() -> None:
+    body = b"User-agent: *\nSitemap: x\nUser-agent: b\nContent-Usage: train-ai=n\nDisallow: /blog"
+    assert Robots(body).signals(URL, OURS) == (*NO_TRAINING, "robots:obelics-builder")
+
+
 LINES = st.lists(
     st.text(max_size=30)
     | st.sampled_from(
@@ -124,6 +154,9 @@ LINES = st.lists(
             "Content-Usage: /a train-ai=n",
             "Content-Signal: ai-train=no",
             "Allow: /%zz",
+            "User-agent: obelics-builder",
+            "Sitemap: /x",
+            "Other: x",
         ]
     )
 )
@@ -133,3 +166,9 @@ LINES = st.lists(
 def test_anything_can_be_read(body: bytes, path: str) -> None:
     found = Robots(body).signals(f"http://a.example/{path}", OURS, AI)
     assert list(found) == sorted(set(found))
+
+
+@given(st.binary() | LINES.map(lambda lines: "\n".join(lines).encode("utf-8", "replace")), st.text())
+def test_the_essence_says_what_the_file_says(body: bytes, path: str) -> None:
+    url = f"http://a.example/{path}"
+    assert Robots(essence(body)).signals(url, OURS, AI) == Robots(body).signals(url, OURS, AI)
