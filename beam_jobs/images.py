@@ -171,7 +171,7 @@ def _fetch(
         else:
             missing.append(url)
     mixed = sorted(missing, key=_digest)  # else the URLs of one host come together
-    for answer in fetch_images(mixed, options, consent.of_headers):
+    for answer in fetch_images(mixed, options, consent.of_headers, *consent.agents):
         heard = len(consent.rows)
         result = consent.of_result(answer)
         position = spool.add(result, consent.rows[heard:])

@@ -131,8 +131,13 @@ class ImageConsent:
         why = self._reserved.get(canonical(url)) or listed.value
         return FetchResult(url, FetchStatus.OPTOUT, detail=why) if why else None
 
+    @property
+    def agents(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Our names, and those of others that train; for ``fetch_images``."""
+        return self._policy.agents, self._policy.ai_agents
+
     def of_headers(self, signals: tuple[str, ...]) -> str | None:
-        """The signal in the headers of an answer that forbids its body to be read; for ``fetch_images``."""
+        """The signal that forbids to ask for an image, or to read the body of an answer; for ``fetch_images``."""
         return judge(evidence_of(signals, self._policy, IMAGE, ""), self._policy).value or None
 
     def of_result(self, result: FetchResult) -> FetchResult:

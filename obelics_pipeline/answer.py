@@ -12,6 +12,7 @@ import msgspec
 
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.netguard import BlockedAddress
+from obelics_pipeline.robots import UNREACHABLE
 
 _TRANSIENT: Final = frozenset(
     {FetchStatus.DNS, FetchStatus.CONNECT, FetchStatus.HTTP_5XX, FetchStatus.HOST_BUSY, FetchStatus.HOST_DOWN}
@@ -39,7 +40,12 @@ class Answer(msgspec.Struct, frozen=True):
     def transient(self) -> bool:
         """Whether the same question may be answered another time."""
         late = self.status is FetchStatus.TIMEOUT and self.http_status is None
-        return late or self.status in _TRANSIENT
+        return late or self.unreachable or self.status in _TRANSIENT
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether the host did not say if the URL may be asked for, so that it was not."""
+        return self.status is FetchStatus.OPTOUT and self.detail == UNREACHABLE
 
 
 def status_of(code: int) -> FetchStatus:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from socket import AI_NUMERICHOST, AddressFamily
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -24,7 +24,9 @@ from yarl import URL
 from obelics_pipeline.answer import Answer, failed, patience_of, readable, status_of
 from obelics_pipeline.consent import signals
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
+from obelics_pipeline.hosts import Asking, Hosts, Refuse
 from obelics_pipeline.netguard import guarded_socket, redialled
+from obelics_pipeline.robots import MAX_BYTES
 from obelics_pipeline.url import resolve
 
 DNS_SECONDS: Final = 300
@@ -32,9 +34,6 @@ DNS_SECONDS: Final = 300
 
 RATE_SECONDS: Final = 5.0
 """After how long the speed of a body is judged."""
-
-Refuse: TypeAlias = Callable[[tuple[str, ...]], str | None]
-"""Whether the signals of an answer (``consent.signals``) forbid its body to be read: the one that does, or None."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -53,12 +52,29 @@ def _port_allowed(target: str, options: FetchOptions) -> bool:
     return not options.ports or URL(target, encoded=True).port in options.ports
 
 
-class Client:
-    """Asks for URLs within ``options``; an async context manager that lives in one event loop."""
+class _Wanted(msgspec.Struct, frozen=True):
+    """What is asked for: how much of a body is taken, and whether what is longer is ``cut`` or of no use."""
 
-    def __init__(self, options: FetchOptions, refuse: Refuse) -> None:
+    max_bytes: int
+    refuse: Refuse
+    headers: dict[str, str] | None = None
+    cut: bool = False
+
+
+_HOST_FILE: Final = _Wanted(MAX_BYTES, lambda signals: None, {"Accept": "*/*"}, cut=True)
+"""What a host says of itself is read whatever its headers say."""
+
+
+class Client:
+    """Asks for URLs within ``options``; an async context manager that lives in one event loop.
+
+    Nothing is asked for before its host has said that it may be (``hosts.Hosts``), on no hop of a redirect.
+    """
+
+    def __init__(self, options: FetchOptions, asking: Asking) -> None:
         self._options = options
-        self._refuse = refuse
+        self._image = _Wanted(options.max_bytes, asking.refuse)
+        self._hosts = Hosts(options, asking, self._host_file)
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
@@ -83,6 +99,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._hosts.close()
         await self._session.close()
 
     async def get(self, url: str) -> Answer:
@@ -90,21 +107,41 @@ class Client:
         target = target_of(url, self._options)
         if isinstance(target, Answer):
             return target
-        seconds = self._options.total_timeout
+        return (await self._follow(target, self._options.total_timeout, self._image))[0]
+
+    async def permission(self, url: str) -> Answer:
+        """``ok`` if the host of ``url`` lets it be asked for, or why not; only what the host says of itself is read."""
+        target = target_of(url, self._options)
+        return target if isinstance(target, Answer) else (await self._hosts.permission(target))[0]
+
+    def forget_failures(self) -> None:
+        """Ask hosts again that did not say whether they may be asked."""
+        self._hosts.forget_failures()
+
+    async def _host_file(self, url: str, seconds: float) -> tuple[Answer, float]:
+        return await self._follow(url, seconds, _HOST_FILE)
+
+    async def _follow(self, target: str, seconds: float, wanted: _Wanted) -> tuple[Answer, float]:
+        """The answer at the end of all redirects, and what is left of ``seconds``."""
         seen: tuple[str, ...] = ()
         for _ in range(self._options.max_redirects + 1):
-            answer, seconds = await self._in_turn(target, seconds)
-            seen = tuple(sorted({*seen, *answer.signals}))
-            answer = msgspec.structs.replace(answer, signals=seen)
+            if wanted is not _HOST_FILE:
+                permission, spent = await self._hosts.permission(target)
+                seen, seconds = (*seen, *permission.signals), seconds - spent
+                if permission.status is not FetchStatus.OK:
+                    return _having_seen(permission, seen), seconds
+            answer, seconds = await self._in_turn(target, seconds, wanted)
+            seen = (*seen, *answer.signals)
+            answer = _having_seen(answer, seen)
             if answer.location is None:
-                return answer
+                return answer, seconds
             following = resolve(answer.location, target)
             if following is None or not _port_allowed(following, self._options):
-                return _redirected(answer, "to something that is not asked")
+                return _redirected(answer, "to something that is not asked"), seconds
             target = following
-        return _redirected(answer, f"more than {self._options.max_redirects} times")
+        return _redirected(answer, f"more than {self._options.max_redirects} times"), seconds
 
-    async def _in_turn(self, target: str, seconds: float) -> tuple[Answer, float]:
+    async def _in_turn(self, target: str, seconds: float, wanted: _Wanted) -> tuple[Answer, float]:
         """Wait for a place at the host, which costs the URL none of its time, and ask; what time is left."""
         url = URL(target, encoded=True)
         host = url.raw_host or ""
@@ -114,17 +151,20 @@ class Client:
         async with places:
             clock = asyncio.get_running_loop().time
             begun = clock()
-            answer = await self._ask(url, seconds)
+            answer = await self._ask(url, seconds, wanted)
             return msgspec.structs.replace(answer, final_url=target), seconds - (clock() - begun)
 
-    async def _ask(self, url: URL, seconds: float) -> Answer:
+    async def _ask(self, url: URL, seconds: float, wanted: _Wanted) -> Answer:
         try:
-            async with asyncio.timeout(seconds), self._session.get(url, allow_redirects=False) as response:
-                return await self._answer(response)
+            async with (
+                asyncio.timeout(seconds),
+                self._session.get(url, headers=wanted.headers, allow_redirects=False) as response,
+            ):
+                return await self._answer(response, wanted)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return failed(error)
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _answer(self, response: aiohttp.ClientResponse, wanted: _Wanted) -> Answer:
         answer = Answer(
             status_of(response.status),
             http_status=response.status,
@@ -136,17 +176,17 @@ class Client:
         redirects = response.status in _REDIRECTS and location is not None
         if not redirects and answer.status is not FetchStatus.OK:
             return msgspec.structs.replace(answer, patience=patience_of(response.headers.get("Retry-After")))
-        if reason := self._refuse(answer.signals):
+        if reason := wanted.refuse(answer.signals):
             return msgspec.structs.replace(answer, status=FetchStatus.OPTOUT, detail=reason)
         if location is not None and redirects:
             return msgspec.structs.replace(answer, location=readable(location))
-        return await self._with_body(answer, response)
+        return await self._with_body(answer, response, wanted)
 
-    async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse) -> Answer:
-        limit = self._options.max_bytes
+    async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse, wanted: _Wanted) -> Answer:
+        limit = wanted.max_bytes
         body = bytearray()
         begun = time.monotonic()
-        too_large = (response.content_length or 0) > limit
+        too_large = (response.content_length or 0) > limit and not wanted.cut
         try:
             while not too_large and (chunk := await response.content.readany()):
                 body += chunk
@@ -158,7 +198,7 @@ class Client:
         except (aiohttp.ClientError, ConnectionError):
             detail = f"broke off after {len(body)} bytes"
             return msgspec.structs.replace(answer, status=FetchStatus.TRUNCATED, detail=detail)
-        if too_large:
+        if too_large and not wanted.cut:
             detail = f"more than {limit} bytes"
             return msgspec.structs.replace(answer, status=FetchStatus.TOO_LARGE, detail=detail)
         return msgspec.structs.replace(answer, body=bytes(body))
@@ -199,6 +239,10 @@ class _Names(AbstractResolver):
 def _tls() -> ssl.SSLContext:
     """One context for all connections: to load the certificates costs 20 ms."""
     return ssl.create_default_context()
+
+
+def _having_seen(answer: Answer, signals: tuple[str, ...]) -> Answer:
+    return msgspec.structs.replace(answer, signals=tuple(sorted(set(signals)))) if signals else answer
 
 
 def _redirected(answer: Answer, how: str) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
@@ -20,25 +20,33 @@ import msgspec
 
 from obelics_pipeline.answer import Answer
 from obelics_pipeline.decoder import Decoder, decoder
-from obelics_pipeline.download import Client, Refuse
+from obelics_pipeline.download import Client
 from obelics_pipeline.fetch_types import FetchOptions, FetchResult, FetchStatus
+from obelics_pipeline.hosts import Asking, Refuse
 from obelics_pipeline.http import undo_encodings
 from obelics_pipeline.image import begins_like_an_image
 from obelics_pipeline.patience import Patience
 
-__all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images", "reserved"]
+__all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images", "refused_by_hosts", "reserved"]
 
 _NO_TRAINING: Final = ("noai", "noimageai", "noml")
 
 _Asked: TypeAlias = "asyncio.Task[tuple[str, Answer]]"
+_Question: TypeAlias = Callable[[Client, str], Awaitable[Answer]]
 
 
 def fetch_images(
-    urls: Iterable[str], options: FetchOptions, refuse: Refuse | None = None
+    urls: Iterable[str],
+    options: FetchOptions,
+    refuse: Refuse | None = None,
+    agents: tuple[str, ...] = (),
+    ai_agents: tuple[str, ...] = (),
 ) -> Iterator[FetchResult]:
     """Download and check every URL of ``urls``: one result for each, in the order in which they complete.
 
-    ``refuse`` is asked of every answer, redirects too, before its body is read; by default it is ``reserved``.
+    ``refuse`` is asked of what the host says of a URL (robots.txt, see ``FetchOptions``) before it is asked for, and of
+    every answer before its body is read, redirects too; by default it is ``reserved``. ``agents`` are our names in
+    robots.txt, by default that of ``options.user_agent``; of the exclusion of ``ai_agents`` ``refuse`` is told, too.
     Failures that may pass are tried again when all others are done (``FetchOptions.retry_wait``).
 
     ``urls`` is read as places become free, and no more than ``options.concurrency`` URLs are on their way or
@@ -46,31 +54,65 @@ def fetch_images(
     (``per_host``) take places too: mix the hosts, by a hash of the URL say. URLs are not compared: one
     that is passed twice is downloaded twice. Close the generator to stop early; the rest is given up.
     """
-    with _Network(options, refuse or reserved(options.user_agent)) as network, decoder() as child:
-        patience = Patience(options)
-        for again in (False, True):
-            asked = network.answers(patience.pause() if again else urls, patience)
-            for url, answer in asked:
-                yield result_of(url, answer, options, child)
+    asking = _asking(options, refuse, agents, ai_agents)
+    with _Network(options, asking, Client.get) as network, decoder() as child:
+        for url, answer in network.final_answers(urls):
+            yield result_of(url, answer, options, child)
+
+
+def refused_by_hosts(
+    urls: Iterable[str],
+    options: FetchOptions,
+    refuse: Refuse | None = None,
+    agents: tuple[str, ...] = (),
+    ai_agents: tuple[str, ...] = (),
+) -> dict[str, FetchResult]:
+    """Those of ``urls`` that ``fetch_images`` would not even ask for, with its results for them; no image is asked for.
+
+    For downloaders that do not ask hosts themselves: what is not in the result may be given to them. Hosts to which
+    they are redirected have not been asked: give the addresses where redirects led to this function, too, and drop
+    what it refuses.
+    """
+    asking = _asking(options, refuse, agents, ai_agents)
+    with _Network(options, asking, Client.permission) as network:
+        answers = network.final_answers(urls)
+        return {
+            url: _unchecked(url, answer) for url, answer in answers if answer.status is not FetchStatus.OK
+        }
+
+
+def _asking(
+    options: FetchOptions, refuse: Refuse | None, agents: tuple[str, ...], ai_agents: tuple[str, ...]
+) -> Asking:
+    name = _name(options.user_agent)
+    return Asking(refuse or reserved(options.user_agent), agents or (name,), ai_agents)
 
 
 def reserved(user_agent: str) -> Refuse:
-    """What refuses images whose headers reserve them from machine learning, for all or for this agent by name.
+    """What refuses images that are reserved from machine learning, for all or for this agent by name.
 
-    ``X-Robots-Tag`` with noai, noimageai or noml; ``tdm-reservation: 1``; ``Content-Usage: train-ai=n``.
+    ``X-Robots-Tag`` with noai, noimageai or noml; ``tdm-reservation: 1``; ``Content-Usage: train-ai=n``; whatever
+    robots.txt or ai.txt forbids, to us or to others that train, or when nobody knows what they say.
     """
-    token = user_agent.partition("/")[0].strip().lower()
-    robots = {f"x-robots-tag:{agent}{word}" for agent in ("", f"{token}:") for word in _NO_TRAINING}
-    forbidding = robots | {"tdm-reservation:1", "content-usage:train-ai=n"}
-    return lambda signals: next((signal for signal in signals if signal in forbidding), None)
+    name = _name(user_agent)
+    robots = {f"x-robots-tag:{agent}{word}" for agent in ("", f"{name}:") for word in _NO_TRAINING}
+    said = robots | {"content-usage:train-ai=n", "content-signal:ai-train=no"}
+    sources = ("robots:", "robots-ai-agents:", "ai-txt:", "tdm-reservation:")
+    return lambda signals: next((text for text in signals if text in said or text.startswith(sources)), None)
+
+
+def _name(user_agent: str) -> str:
+    """The name of an agent as robots.txt has it: no version, nothing after it."""
+    return user_agent.partition("/")[0].strip().lower()
 
 
 class _Network:
     """A client in an event loop in a thread: URLs go in, answers come out as they are complete."""
 
-    def __init__(self, options: FetchOptions, refuse: Refuse) -> None:
+    def __init__(self, options: FetchOptions, asking: Asking, question: _Question) -> None:
         self._options = options
-        self._refuse = refuse
+        self._asking = asking
+        self._question = question
         self._done: SimpleQueue[_Asked] = SimpleQueue()
         self._tasks: set[_Asked] = set()
         self._stop = asyncio.Event()
@@ -78,6 +120,14 @@ class _Network:
         self._thread = Thread(target=self._run, args=(started,), name="fetch-images", daemon=True)
         self._thread.start()
         self._loop, self._client = started.result()
+
+    def final_answers(self, urls: Iterable[str]) -> Iterator[tuple[str, Answer]]:
+        """The answers to ``urls``, of which failures that may pass are the second ones."""
+        patience = Patience(self._options)
+        yield from self.answers(urls, patience)
+        again = patience.pause()
+        self._loop.call_soon_threadsafe(self._client.forget_failures)
+        yield from self.answers(again, patience)
 
     def answers(self, urls: Iterable[str], patience: Patience) -> Iterator[tuple[str, Answer]]:
         """The final answers to ``urls``, ``concurrency`` at a time; what is to be tried again is left out."""
@@ -117,7 +167,7 @@ class _Network:
             started.set_exception(error)
 
     async def _serve(self, started: Future[tuple[asyncio.AbstractEventLoop, Client]]) -> None:
-        async with Client(self._options, self._refuse) as client:
+        async with Client(self._options, self._asking) as client:
             started.set_result((asyncio.get_running_loop(), client))
             await self._stop.wait()
             for task in self._tasks:
@@ -131,12 +181,12 @@ class _Network:
         task.add_done_callback(self._done.put)
 
     async def _get(self, url: str) -> tuple[str, Answer]:
-        return url, await self._client.get(url)
+        return url, await self._question(self._client, url)
 
 
-def result_of(url: str, answer: Answer, options: FetchOptions, child: Decoder) -> FetchResult:
-    """The result that ``answer`` is for ``url``: its body is unpacked, measured, hashed and decoded here."""
-    result = FetchResult(
+def _unchecked(url: str, answer: Answer) -> FetchResult:
+    """The result of an answer, without what is known of its body."""
+    return FetchResult(
         url,
         answer.status,
         http_status=answer.http_status,
@@ -146,6 +196,11 @@ def result_of(url: str, answer: Answer, options: FetchOptions, child: Decoder) -
         fetched_at=time.time_ns() // 1_000_000,
         detail=answer.detail,
     )
+
+
+def result_of(url: str, answer: Answer, options: FetchOptions, child: Decoder) -> FetchResult:
+    """The result that ``answer`` is for ``url``: its body is unpacked, measured, hashed and decoded here."""
+    result = _unchecked(url, answer)
     if answer.status is not FetchStatus.OK:
         return result
     body = _unpacked(answer, options.max_bytes)

@@ -40,7 +40,7 @@ class FetchStatus(StrEnum):
     REDIRECT = "redirect"
     """Too many redirects, or one to something that is not asked (another scheme, a port)."""
     OPTOUT = "optout"
-    """A header on the way to the image reserves it; its body was not read."""
+    """Its host does not want it to be asked for, and nobody did; or a header reserves it, and its body was not read."""
     HOST_BUSY = "host_busy"
     """The host asked for patience (429, or ``Retry-After``), longer than we wait; perhaps for another URL."""
     HOST_DOWN = "host_down"
@@ -82,6 +82,9 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     may pass (no address, no connection, no answer in time, 429, 5xx) are tried once more, after all others and a
     pause of at most ``retry_wait`` seconds, which is as long as hosts that ask for patience get it. A host of
     which ``host_failures`` URLs failed so in a row is spared until then. With ``retry_wait`` 0 nothing is tried twice.
+
+    Before anything is asked for, on every hop of a redirect, its host is asked what it says of it, once a day: in
+    robots.txt (``robots``), and in two more files if these are wanted, ``/.well-known/tdmrep.json`` and ``/ai.txt``.
     """
 
     user_agent: str = f"obelics-builder/{__version__}"
@@ -99,6 +102,9 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ports: tuple[int, ...] = (80, 443, 8080, 8443)
     hosts: dict[str, str] = {}
     allow_private: bool = False
+    robots: bool = True
+    tdmrep: bool = False
+    ai_txt: bool = False
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
@@ -149,10 +155,10 @@ class FetchResult(msgspec.Struct, frozen=True):
 
     ``body`` is there only when ``status`` is ``ok``; ``md5``, ``sha1``, ``sha256`` (hexadecimal) and ``num_bytes``
     tell of every body that arrived whole. ``signals`` are the consent signals in the headers of all answers on the
-    way (``consent.signals``), sorted. ``width`` and ``height`` are pixels with the EXIF orientation
-    applied, as a reader sees the image; ``phash`` is its perceptual hash. ``url`` is the one asked for,
-    ``final_url`` that of the last request, if there was one. ``fetched_at`` is in milliseconds since 1970,
-    UTC. ``detail`` is a few words for people.
+    way (``consent.signals``) and in what their hosts say (``robots``), sorted. ``width`` and ``height`` are pixels
+    with the EXIF orientation applied, as a reader sees the image; ``phash`` is its perceptual hash. ``url`` is the
+    one asked for, ``final_url`` that of the last request, or the one that its host did not let us make, if there was
+    one. ``fetched_at`` is in milliseconds since 1970, UTC. ``detail`` is a few words for people.
     """
 
     url: str

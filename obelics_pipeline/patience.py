@@ -59,10 +59,10 @@ class Patience:
         return True
 
     def _learn(self, host: str, answer: Answer, now: float) -> None:
-        busy = answer.http_status == 429
+        busy = answer.status is FetchStatus.HOST_BUSY
         if not answer.transient:
             self._failures.pop(host, None)
-        elif not busy:
+        elif not busy and not answer.unreachable:  # which costs the host no request for each URL
             self._failures[host] += 1
         if answer.transient and (busy or answer.patience is not None):
             self._busy[host] = max(self._busy.get(host, 0), answer.patience or now + min(PAUSE, self._wait))

@@ -1,7 +1,8 @@
-"""robots.txt: what it forbids us and others, and what it says of training; RFC 9309 and two lines beyond it.
+"""robots.txt: what it forbids us and others, and what it says of training; RFC 9309 and three lines beyond it.
 
 ``Content-Usage`` (draft-ietf-aipref-attach: ``[/path] train-ai=n``) and ``Content-Signal`` (contentsignals.org:
 ``ai-train=no``) belong to groups and paths as Allow and Disallow do. So they are read as such, by the same parser.
+``License`` (Really Simple Licensing 1.0) names the terms for the whole host, which are not read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,17 @@ MAX_BYTES: Final = 500 * 1024
 MAX_CATEGORIES: Final = 50
 """Categories of use that are told apart in a file."""
 
+MAX_LICENSES: Final = 5
+"""Licences that are noted of a file; an honest one names one."""
+
+UNREACHABLE: Final = "robots:unreachable"
+"""The signal of a host whose robots.txt nobody knows."""
+
+_MATTERS = re.compile(r"\s*(?:di[a-z]*|content-usage|content-signal|license)[\s:]+[^\s#]", re.IGNORECASE)
+"""Lines from which a signal may come; the parser takes Disallow in several misspellings, which begin alike."""
+
+_AGENT = re.compile(r"\s*user[- ]?agent[\s:]+([^#]*)", re.IGNORECASE)
+_LICENSE = re.compile(r"\s*license\s*:\s*(https?://[!-~]{1,1000})(?:\s.*)?", re.IGNORECASE)
 _LINE = re.compile(r"\s*(content-usage|content-signal|user-?agent)\s*:(.*)", re.IGNORECASE)
 _SITE_WIDE = re.compile(r"(?:sitemaps?|site-map|host)\s*:", re.IGNORECASE | re.ASCII)
 """Lines that belong to no group, nor end one."""
@@ -32,6 +44,9 @@ class Robots:
     def __init__(self, body: bytes, *, reachable: bool = True) -> None:
         self._text = _text(body)
         self._reachable = reachable
+        self.silent = reachable and not any(_MATTERS.match(line) for line in self._text.splitlines())
+        """Whether it says nothing, of whatever URL and to whomever."""
+        self._named: dict[str, bool] = {}
 
     @classmethod
     def answered(cls, status: int | None, body: bytes) -> Robots:
@@ -44,19 +59,52 @@ class Robots:
         """What speaks against the use of ``url``, in the words of ``consent.signals``, sorted.
 
         ``robots:<agent>`` for each of our ``agents`` that may not fetch it, ``robots-ai-agents:<agent>`` for each
-        of ``ai_agents`` that is refused where we are not, ``content-usage:`` and ``content-signal:`` as said to us.
+        of ``ai_agents`` that is refused where we are not, ``content-usage:`` and ``content-signal:`` as said to us,
+        and ``license:`` with the address of each licence, which alone forbids nothing.
         """
         if not self._reachable:
-            return ("robots:unreachable",)
+            return (UNREACHABLE,)
+        if self.silent:
+            return ()
         ours = list(agents)
-        found = {f"robots:{agent}" for agent in ours if not self._rules.can_fetch(url, agent)}
+        found = {f"robots:{agent}" for agent in self._refused(url, ours)}
         if not found:
-            refused = (agent for agent in ai_agents if not self._rules.can_fetch(url, agent))
-            found |= {f"robots-ai-agents:{agent.lower()}" for agent in refused}
+            found |= {f"robots-ai-agents:{agent.lower()}" for agent in self._refused(url, ai_agents)}
+        found.update(self._licenses)
         for use, rules in self._uses.items():
             if not all(rules.can_fetch(url, agent) for agent in ours):
                 found.add(use)
         return tuple(sorted(found))
+
+    def _refused(self, url: str, agents: Iterable[str]) -> list[str]:
+        """Those of ``agents`` that may not fetch ``url``. All that the file does not name share one answer."""
+        allowed: dict[str, bool] = {}
+        refused = []
+        for agent in agents:
+            key = agent if self._names(agent) else ""
+            if key not in allowed:
+                allowed[key] = self._rules.can_fetch(url, agent)
+            if not allowed[key]:
+                refused.append(agent)
+        return refused
+
+    def _names(self, agent: str) -> bool:
+        """Whether a group may be meant for ``agent`` and not for all; the parser finds the name within it."""
+        if agent not in self._named:
+            self._named[agent] = any(name in agent.lower() for name in self._agents)
+        return self._named[agent]
+
+    @cached_property
+    def _agents(self) -> frozenset[str]:
+        """What User-agent lines say, in lower case, and without the asterisks that the parser passes over."""
+        lines = (_AGENT.match(line) for line in self._text.splitlines())
+        said = {match[1].strip().lower() for match in lines if match}
+        return frozenset(said | {name.replace("*", "") for name in said}) - {"", "*"}
+
+    @cached_property
+    def _licenses(self) -> tuple[str, ...]:
+        found = (_LICENSE.fullmatch(line) for line in self._text.splitlines())
+        return tuple(dict.fromkeys(f"license:{match[1]}" for match in found if match))[:MAX_LICENSES]
 
     @cached_property
     def _rules(self) -> Protego:
@@ -73,12 +121,12 @@ class Robots:
 def essence(body: bytes) -> bytes:
     """A file that says the same of every address, without what says nothing: most hosts' are then those of others.
 
-    It has no comments, sitemaps and empty lines, and is empty if no line begins as a group or a use does,
+    It has no comments, sitemaps and empty lines, and is empty if no line begins as a group, a use or a licence does,
     as of the pages that servers send in place of a robots.txt.
     """
     lines = (line.partition("#")[0].strip() for line in _text(body).splitlines())
     kept = [line for line in lines if line and not _SITE_WIDE.match(line)]
-    if not any(line.lower().startswith(("user", "content-")) for line in kept):
+    if not any(line.lower().startswith(("user", "content-", "license")) for line in kept):
         return b""
     text = "\n".join(kept)
     made = text.encode("utf-8-sig" if text.startswith("\ufeff") else "utf-8")

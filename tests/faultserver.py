@@ -265,6 +265,47 @@ CASES |= {
 }
 
 
+# What hosts say of themselves: the first label of the host's name decides
+
+
+def text(*lines: str) -> Case:
+    return reply(200, "\n".join(lines).encode(), "text/plain")
+
+
+_FILLER = "# filler\n" * 60_000
+"""More than the 500 kibibytes of a robots.txt that are read."""
+
+ROBOTS: dict[str, Case] = {
+    "allow": text("User-agent: *", "Allow: /"),
+    "disallow": text("User-agent: *", "Disallow: /"),
+    "disallow-part": text("User-agent: *", "Disallow: /png/private"),
+    "disallow-us": text("User-agent: obelics-builder", "Disallow: /", "User-agent: *", "Allow: /"),
+    "disallow-gptbot": text("User-agent: GPTBot", "Disallow: /"),
+    "disallow-other": text("User-agent: otherbot", "Disallow: /"),
+    "usage": text("User-agent: *", "Content-Usage: /png/private train-ai=n"),
+    "usage-other": text("User-agent: *", "Content-Usage: search=n"),
+    "signal": text("User-agent: *", "Content-Signal: search=yes, ai-train=no", "Allow: /"),
+    "license": text("License: https://license.example/rsl.xml"),
+    "html": reply(200, HTML, "text/html"),
+    "204": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "huge-before": text("User-agent: *", "Disallow: /", _FILLER),
+    "huge-after": text(_FILLER, "User-agent: *", "Disallow: /"),
+    "gzip": reply(200, gzip.compress(b"User-agent: *\nDisallow: /", mtime=0), Content_Encoding="gzip"),
+    "moved": reply(301, Location="http://disallow.example/robots.txt"),
+    "moved-to-none": reply(302, Location="/404"),
+    "moved-to-dead": reply(302, Location="http://dead.invalid/robots.txt"),
+    "moved-inside": reply(302, Location="http://169.254.169.254/robots.txt"),
+    "moved-forever": reply(302, Location="/loop"),
+    **{name: CASES[name] for name in ("401", "403", "404", "410", "429", "500", "503", "206", "304", "999")},
+    **{name: CASES[name] for name in ("short", "never", "stall", "hang-up", "not-http", "header-flood")},
+}
+
+
+@case("robots.txt")
+async def robots(request: Request, writer: asyncio.StreamWriter) -> None:
+    await ROBOTS.get(request.headers["host"].partition(".")[0], ROBOTS["404"])(request, writer)
+
+
 @case("absolute")
 async def absolute(request: Request, writer: asyncio.StreamWriter) -> None:
     await reply(301, Location=f"http://{request.headers['host']}/jpeg")(request, writer)

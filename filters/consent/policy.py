@@ -71,6 +71,8 @@ class Signals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content_signal_other: Action = _KEEP
     robots: Action = _DOCUMENT
     robots_ai_agents: Action = _DOCUMENT
+    license: Action = _KEEP
+    ai_txt: Action = _DOCUMENT
     registry: Action = _DOCUMENT
     spawning: Action = _DOCUMENT
     data_mining: Action = _IMAGE

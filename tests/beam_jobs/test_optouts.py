@@ -37,13 +37,28 @@ HEADERS = {
 }
 XMP = b'<x:xmpmeta><rdf:Description plus:DataMining="DMI-PROHIBITED-AIMLTRAINING"/></x:xmpmeta>'
 
+ROBOTS = {
+    "img.example": "User-agent: *\nDisallow: /private\n",
+    "license.example": "License: https://license.example/rsl.xml\n",
+    "refusing.example": "User-agent: *\nDisallow: /\n",
+    "signal.example": "User-agent: *\nContent-Signal: ai-train=no\n",
+    "gptbot.example": "User-agent: GPTBot\nDisallow: /\n",
+}
+"""What hosts of images say of themselves; others have an error to say."""
+
+HOSTS: list[str] = []
+"""Who was asked for its robots.txt."""
+
 ASKED: list[str] = []
+"""The images that were asked for."""
 
 
 class Handler(BaseHTTPRequestHandler):
     """``/<word>-<shade>.jpg`` is an image with the header or the metadata that the word stands for."""
 
     def do_GET(self) -> None:
+        if self.path == "/robots.txt":
+            return self.say_what_may_be_asked_for()
         ASKED.append(self.path)
         word, shade = self.path.strip("/").removesuffix(".jpg").split("-")
         body = io.BytesIO()
@@ -60,6 +75,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body.getvalue())))
         self.end_headers()
         self.wfile.write(body.getvalue())
+
+    def say_what_may_be_asked_for(self) -> None:
+        said = ROBOTS.get(self.headers["Host"])
+        HOSTS.append(self.headers["Host"])
+        self.send_response(503 if said is None else 200)
+        self.send_header("Content-Length", str(len(said or "")))
+        self.end_headers()
+        self.wfile.write((said or "").encode())
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -79,18 +102,29 @@ def asking(html: str, name: str, content: str) -> str:
     return html.replace("<head>", f"<head><meta name={name} content='{content}'>")
 
 
+def shown_by(html: str, *hosts: str) -> str:
+    """The page, its first images on ``hosts``."""
+    for host in hosts:
+        html = html.replace("http://img.example/", f"http://{host}.example/", 1)
+    return html
+
+
 PAGES = {
     "http://open.example/": page(1, ["plain-1.jpg", "shared-2.jpg", "listed-3.jpg"]),
     "http://open.example/images": page(2, ["noai-4.jpg", "bot-5.jpg", "other-6.jpg"]),
     "http://open.example/more": page(3, ["tdm-7.jpg", "usage-8.jpg", "xmp-9.jpg"]),
     "http://open.example/moved": page(4, ["moved-10.jpg", "fallen-11.jpg"]),
+    "http://open.example/robots": shown_by(
+        page(10, ["plain-14.jpg", "plain-15.jpg", "plain-16.jpg"]), "refusing", "signal", "gptbot"
+    ),
+    "http://open.example/hosts": shown_by(page(11, ["plain-17.jpg", "plain-18.jpg"]), "broken", "license"),
     "http://open.example/other": asking(page(5, ["plain-12.jpg"]), "googlebot", "noai"),
     "http://noai.example/": asking(page(6, ["fallen-11.jpg"]), "robots", "noai"),
     "http://tdm.example/": asking(page(7, []), "tdm-reservation", "1"),
     "http://images.example/": asking(page(8, ["shared-2.jpg?"]), "robots", "noimageai"),
     "http://sub.listed.example/": page(9, ["plain-13.jpg"]),
 }
-RELEASED = {"plain-1.jpg", "other-6.jpg", "plain-12.jpg"}
+RELEASED = {"plain-1.jpg", "other-6.jpg", "plain-12.jpg", "plain-18.jpg"}
 ASKED_FOR = {"noai-4.jpg", "bot-5.jpg", "tdm-7.jpg", "usage-8.jpg", "xmp-9.jpg", "moved-10.jpg"} | RELEASED
 
 
@@ -110,7 +144,7 @@ def config(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 extract: {{main_content: false}}
 dedup: {{url: {{}}}}
 consent: {{registries: [{folder / "registry"}]}}
-images: {{shard_images: 5, allow_private: true, hosts: {{img.example: "{server}"}}}}
+images: {{shard_images: 5, retry_wait: 0, allow_private: true, hosts: {{"*.example": "{server}"}}}}
 """
     )
     return path
@@ -145,7 +179,7 @@ def test_no_page_that_opts_out_is_in_the_dataset(built: Path) -> None:
 
 def test_the_dataset_says_what_was_asked(built: Path) -> None:
     released = {"checked_at": None, "source": "page, registry", "result": "released"}
-    assert [row["optout"] for row in rows(built, "dataset/data")] == [released] * 6
+    assert [row["optout"] for row in rows(built, "dataset/data")] == [released] * 8
 
 
 def test_a_shard_has_no_document_that_opts_out_since(built: Path, config: Path, tmp_path: Path) -> None:
@@ -168,7 +202,7 @@ def test_a_shard_has_no_document_that_opts_out_since(built: Path, config: Path, 
     space = Workspace(str(tmp_path), "export", "f" * 32)
     report = run_part(space, 0, lambda part: work(part, "", records))
     documents, images = (report.tally.level(name) for name in ("documents", "images"))
-    assert (documents.entered, documents.kept, documents.rejected) == (6, 1, {"opt_out": 5})
+    assert (documents.entered, documents.kept, documents.rejected) == (8, 1, {"opt_out": 7})
     assert images.left == 0
     assert [row["url"] for row in rows(tmp_path, "dataset/data")] == ["http://images.example/"]
 
@@ -194,6 +228,7 @@ def test_no_image_that_opts_out_is_in_the_dataset(built: Path) -> None:
 
 def test_what_is_known_before_is_not_asked_for(built: Path) -> None:
     assert {path.strip("/") for path in ASKED} - {"plain-10.jpg"} == ASKED_FOR
+    assert set(HOSTS) == {*ROBOTS, "broken.example"}
 
 
 def test_the_evidence_is_kept(built: Path) -> None:
@@ -210,6 +245,11 @@ def test_the_evidence_is_kept(built: Path) -> None:
         "usage-8.jpg": ("content-usage", "content_usage", *drop),
         "xmp-9.jpg": ("data-mining", "data_mining", *drop),
         "moved-10.jpg": ("x-robots-tag", "noai", *drop),
+        "plain-14.jpg": ("robots", "robots", *drop),
+        "plain-15.jpg": ("content-signal", "content_signal", *drop),
+        "plain-16.jpg": ("robots-ai-agents", "robots_ai_agents", *drop),
+        "plain-17.jpg": ("robots", "robots", *drop),
+        "plain-18.jpg": ("license", "license", "released", "keep"),
     }
     pages = [row["url"] for row in rows(built, "consent/filter") if row["level"] == "page"]
     assert sorted(pages) == sorted(url for url in PAGES if "open" not in url)
@@ -264,6 +304,8 @@ def test_what_a_service_lists_or_has_no_word_on_is_left_out(
         "http://open.example/",
         "http://open.example/images",
         "http://open.example/moved",
+        "http://open.example/robots",
+        "http://open.example/hosts",
         "http://images.example/",
     }
     assert {row["url"] for row in found} == urls
@@ -274,7 +316,7 @@ def test_what_a_service_lists_or_has_no_word_on_is_left_out(
         for image, info in zip(row["images"], row["image_info"], strict=True)
         if image is not None
     }
-    assert shown == {"other-6.jpg"}
+    assert shown == {"other-6.jpg", "plain-18.jpg"}
     decisions = [row for row in rows(tmp_path / "out", "decisions/filter") if row["level"] == "document"]
     refused = {row["url"]: row["excerpt"] for row in decisions}
     assert refused["http://open.example/other"] == "spawning:opted_out"

@@ -34,6 +34,7 @@ LOCAL = partial(
     max_bytes=200_000,
     max_pixels=10_000_000,
     retry_wait=0,
+    robots=False,
 )
 
 
@@ -71,7 +72,7 @@ STATUSES = {
     FetchStatus.PROTOCOL: "negative-length two-lengths long bad-chunk not-http header-flood long-header",
 }
 EXPECTED = {name: status for status, names in STATUSES.items() for name in names.split()}
-ELSEWHERE = {"to-ssh", "hops"}  # tested with other options, or above with a number
+ELSEWHERE = {"to-ssh", "hops", "robots.txt"}  # tested with other options, or above with a number
 
 
 def test_every_case_of_the_server_is_tested() -> None:

@@ -21,6 +21,7 @@ LOCAL = partial(
     total_timeout=1,
     hosts={"*.example": "127.0.0.1:1"},
     retry_wait=0.3,
+    robots=False,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from protego import Protego
 
 from obelics_pipeline.robots import MAX_BYTES, Robots, essence
 
@@ -13,6 +14,7 @@ OURS = ["obelics-builder"]
 AI = ["CCBot", "GPTBot"]
 NO_TRAINING = ("content-usage:train-ai=n",)
 NO_SIGNAL = ("content-signal:ai-train=no",)
+LICENSE = "license:https://a.example/rsl.xml"
 
 CASES = [
     pytest.param("", (), id="empty"),
@@ -74,6 +76,15 @@ CASES = [
     ),
     pytest.param("User-agent: *\nContent-Usage: ,;=n train-ai\nContent-Signal:", (), id="bad syntax"),
     pytest.param("<!doctype html><p>User-agent: *", (), id="a page"),
+    pytest.param("User-agent: *\rDisallow: /", ("robots:obelics-builder",), id="lines of an old Macintosh"),
+    pytest.param("User agent *\nDissalow /", ("robots:obelics-builder",), id="misspelt"),
+    pytest.param("User-agent: CC*Bot\nDisallow: /", ("robots-ai-agents:ccbot",), id="an asterisk in a name"),
+    pytest.param("LICENSE: https://a.example/rsl.xml # all\nLicense: none", (LICENSE,), id="a licence"),
+    pytest.param(
+        f"User-agent: *\nDisallow: /blog\n{LICENSE}",
+        (LICENSE, "robots:obelics-builder"),
+        id="a licence for what is forbidden",
+    ),
 ]
 
 
@@ -157,6 +168,12 @@ LINES = st.lists(
             "User-agent: obelics-builder",
             "Sitemap: /x",
             "Other: x",
+            "User-agent: GPTBot",
+            "user agent ccbot # x",
+            "User-agent: cc*",
+            "Dissalow /a",
+            "diasllow: /",
+            "License: http://a.example/",
         ]
     )
 )
@@ -172,3 +189,13 @@ def test_anything_can_be_read(body: bytes, path: str) -> None:
 def test_the_essence_says_what_the_file_says(body: bytes, path: str) -> None:
     url = f"http://a.example/{path}"
     assert Robots(essence(body)).signals(url, OURS, AI) == Robots(body).signals(url, OURS, AI)
+
+
+@given(LINES.map("\n".join), st.sampled_from(["", "a", "b"]))
+def test_to_ask_for_fewer_names_changes_no_answer(text: str, path: str) -> None:
+    """What is precomputed of a file and shared by agents is what the parser says of each."""
+    url, names = f"http://a.example/{path}", ["obelics-builder", "GPTBot", "ccbot", "CCBot-x"]
+    robots = Robots(text.encode("utf-8", "replace"))
+    parsed = Protego.parse(text.encode("utf-8", "replace").decode("utf-8-sig", "replace"))
+    refused = {f"robots:{name}" for name in names if not parsed.can_fetch(url, name)}
+    assert {signal for signal in robots.signals(url, names) if signal.startswith("robots:")} == refused
