@@ -5,6 +5,7 @@ for sample in Feed("export/dataset", seed=17, rank=0, world=8): ...
 """
 
 from obelics_pipeline.feed.feed import Feed
+from obelics_pipeline.feed.ledger import Ledger
 from obelics_pipeline.feed.options import FeedOptions
 from obelics_pipeline.feed.packing import Packing, Sequence
 from obelics_pipeline.feed.packing_options import PRESETS, PackOptions
@@ -17,6 +18,7 @@ __all__ = [
     "Feed",
     "FeedOptions",
     "Image",
+    "Ledger",
     "PackOptions",
     "Packing",
     "Sample",

@@ -7,6 +7,7 @@ is in memory, and a lane gives the same documents in the same order whoever read
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import copy
 from hashlib import blake2b
 from itertools import count, groupby
 from operator import itemgetter
@@ -52,13 +53,17 @@ class Feed:
         self.source = Source(folder, split)
         units = len(self.source.units)
         self.lanes = self.options.lanes or min(MAX_LANES, max(1, units // UNITS_PER_LANE))
-        if self.options.readers > self.lanes:
-            raise ConfigError(
-                f"{folder}: {self.options.readers} readers (world × workers) for {self.lanes} lanes; set lanes to "
-                f"{self.options.readers} or more, the same in all of them (the dataset has {units} row groups)"
-            )
+        self._check_readers()
         self.reader = Reader(self.source, self.options)
         self.progress = Progress(self.order, self.lanes)
+
+    def _check_readers(self) -> None:
+        if self.options.readers > self.lanes:
+            raise ConfigError(
+                f"{self.source.folder}: {self.options.readers} readers (world × workers) for {self.lanes} lanes; set "
+                f"lanes to {self.options.readers} or more, the same in all of them (the dataset has "
+                f"{len(self.source.units)} row groups)"
+            )
 
     @property
     def order(self) -> str:
@@ -69,10 +74,24 @@ class Feed:
         return blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
     def __iter__(self) -> Iterator[Sample]:
-        for sample, mark in self.walk(self.samples, self.progress):
+        for sample, mark in self.marked(self.progress):
             self.progress.take(mark)
             if sample is not None:
                 yield sample
+
+    def marked(self, progress: Progress) -> Iterator[tuple[Sample | None, Mark]]:
+        """The documents that are left to this reader, each with the state that follows from it."""
+        return self.walk(self.samples, progress)
+
+    def share(self, worker: int, workers: int) -> Feed:
+        """The part of one of ``workers`` processes that read this feed's documents together."""
+        shared = copy(self)
+        shared.options = msgspec.structs.replace(self.options, worker=worker, workers=workers)
+        shared.source = copy(self.source)
+        shared._check_readers()
+        shared.reader = Reader(shared.source, shared.options)
+        shared.progress = Progress(self.order, self.lanes)
+        return shared
 
     def walk(self, of_lane: OfLane[T], progress: Progress) -> Iterator[tuple[T | None, Mark]]:
         """What ``of_lane`` makes of the lanes that are left to this reader, each with the state that follows from it.

@@ -149,6 +149,15 @@ class Packing:
         """The sequences that are left to this reader, each with the state that follows from it."""
         return self.feed.walk(self.sequences, progress)
 
+    def share(self, worker: int, workers: int) -> Packing:
+        """The part of one of ``workers`` processes that pack this feed's documents together."""
+        return Packing(self.feed.share(worker, workers), self.options)
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes the order has."""
+        return self.feed.lanes
+
     def sequences(self, epoch: int, lane: int, place: Place) -> Iterator[tuple[Sequence, Place]]:
         """The sequences of a lane from ``place`` on, each with the place after it."""
         packer, taken = self._restored(epoch, lane, place), place.taken
