@@ -260,7 +260,7 @@ def _write_bodies(captures: _Captures, working: Path, used: npt.NDArray[np.bool_
     (working / "dictionary").write_bytes(dictionary)
     content = zstandard.ZstdCompressionDict(dictionary, zstandard.DICT_TYPE_RAWCONTENT)
     content.precompute_compress(level=LEVEL)
-    compressor = zstandard.ZstdCompressor(dict_data=content)
+    compressor = zstandard.ZstdCompressor(dict_data=content, write_checksum=True)
     count, end = 0, 0
     with (working / "bodies").open("wb") as bodies, (working / "offsets").open("wb") as offsets:
         offsets.write(end.to_bytes(8, "little"))

@@ -314,6 +314,23 @@ def test_a_damaged_store_is_not_opened(name: str, how: str, tmp_path: Path) -> N
         RobotsStore.open(tmp_path / "store")
 
 
+@pytest.mark.parametrize("at", [0, -1], ids=["first byte", "last byte"])
+def test_damage_of_a_large_file_is_noticed_when_it_is_read(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obelics_pipeline.sealed.SMALL", 0)
+    store_of([robots(A)], tmp_path)
+    file = tmp_path / "store" / "bodies"
+    data = bytearray(file.read_bytes())
+    data[at if at else data.index(b"\x28\xb5\x2f\xfd", 1)] ^= 1
+    file.write_bytes(data)
+    store = RobotsStore.open(tmp_path / "store")
+    with pytest.raises(InputError, match="bodies: is damaged"):
+        store.find("http://a.example/")
+    with pytest.raises(InputError, match="SHA-256"):
+        RobotsStore.open(tmp_path / "store", verify=True)
+
+
 def test_keys_written_in_another_way_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store_of([robots(A)], tmp_path)
     monkeypatch.setattr(folder, "fingerprint", lambda: "another")
