@@ -103,7 +103,7 @@ class Robots:
 
     @cached_property
     def _licenses(self) -> tuple[str, ...]:
-        found = (_LICENSE.fullmatch(line) for line in self._text.splitlines())
+        found = (_LICENSE.fullmatch(line.partition("#")[0]) for line in self._text.splitlines())
         return tuple(dict.fromkeys(f"license:{match[1]}" for match in found if match))[:MAX_LICENSES]
 
     @cached_property
@@ -121,12 +121,12 @@ class Robots:
 def essence(body: bytes) -> bytes:
     """A file that says the same of every address, without what says nothing: most hosts' are then those of others.
 
-    It has no comments, sitemaps and empty lines, and is empty if no line begins as a group, a use or a licence does,
-    as of the pages that servers send in place of a robots.txt.
+    It has no comments, sitemaps and empty lines, and is empty if it is ``silent``, as are the pages that servers
+    send in place of a robots.txt.
     """
     lines = (line.partition("#")[0].strip() for line in _text(body).splitlines())
     kept = [line for line in lines if line and not _SITE_WIDE.match(line)]
-    if not any(line.lower().startswith(("user", "content-", "license")) for line in kept):
+    if not any(map(_MATTERS.match, kept)):
         return b""
     text = "\n".join(kept)
     made = text.encode("utf-8-sig" if text.startswith("\ufeff") else "utf-8")

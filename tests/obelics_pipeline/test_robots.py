@@ -131,14 +131,15 @@ def test_hostile_files_take_little_time() -> None:
     [
         pytest.param(b"", b"", id="empty"),
         pytest.param(b"<!doctype html>\n<p>Allow: /\n", b"", id="a page"),
-        pytest.param(b"Sitemap: http://a.example/x\nDisallow: /", b"", id="no group"),
+        pytest.param(b"Sitemap: http://a.example/x\nUser-agent: *\nAllow: /", b"", id="all allowed"),
         pytest.param(
             b"\xef\xbb\xbf# hello\r\n\r\nUSER-AGENT: * # all\rDisallow : /a \nHost: a\nSite-Map:x",
             b"USER-AGENT: *\nDisallow : /a",
             id="comments, sitemaps, empty lines",
         ),
         pytest.param(b"Content-Usage: tdm=n", b"Content-Usage: tdm=n", id="a use"),
-        pytest.param(b"User-agent: *\nSitemap http://a", b"User-agent: *\nSitemap http://a", id="no colon"),
+        pytest.param(b"Sitemap http://a\nDisallow /b", b"Sitemap http://a\nDisallow /b", id="no colon"),
+        pytest.param(b"License: http://a.example/#b", b"License: http://a.example/", id="a licence"),
     ],
 )
 def test_essence(body: bytes, short: bytes) -> None:
@@ -168,6 +169,7 @@ LINES = st.lists(
             "User-agent: obelics-builder",
             "Sitemap: /x",
             "Other: x",
+            "License: http://a.example/x#y",
             "User-agent: GPTBot",
             "user agent ccbot # x",
             "User-agent: cc*",
