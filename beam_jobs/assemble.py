@@ -19,6 +19,7 @@ from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.pictures import TOLD, Pictures, find_pictures, told, write_pictures
 from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
+from beam_jobs.scores import check_scores
 from beam_jobs.stages import ASSEMBLE, DEDUP, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.apply import OK, AssembleOptions, assemble_document
@@ -45,6 +46,7 @@ def plan(session: Session) -> Plan:
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     results = [io.join(session.source, entry.path) for entry in fetched.under("image_results")]
     config = session.config
+    check_scores(results, config.assemble.image)
     options, timestamps = config.assemble, config.export.timestamps
     inputs = [stages.input_of(found, DEDUP), stages.input_of(fetched, IMAGES)]
     made = stages.plan(session, ASSEMBLE, config.result_of("assemble"), inputs, len(paths))
@@ -97,7 +99,7 @@ def result_rows(path: str, timestamps: bool) -> Iterator[tuple[str, tuple[Any, .
     """The URL and the fields of the slot for each row of a part of ``image_results``."""
     logs = row_groups(path.replace("image_results/", "fetch_log/")) if timestamps else None
     for table in row_groups(path):
-        columns = [table.column(name).to_pylist() for name in FROM_RESULTS]
+        columns = [table.column(name).to_pylist(maps_as_pydicts="strict") for name in FROM_RESULTS]
         if logs is not None:
             log = next(logs)
             columns += [
@@ -159,7 +161,7 @@ def _picture_of(slot: Slot, picture: bytes | None, same: Pictures) -> Picture:
     assert slot.width is not None
     assert slot.height is not None
     documents = 1 if picture is None else same.documents.get(picture, 1)
-    return Picture(slot.format, slot.width, slot.height, picture, documents)
+    return Picture(slot.format, slot.width, slot.height, picture, documents, scores=slot.scores)
 
 
 def _counted(slots: list[Slot], pictures: list[Picture | str]) -> list[Slot]:

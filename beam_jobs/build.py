@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from beam_jobs import assemble, export, extract, filtering, images, io, stages
+from beam_jobs import assemble, export, extract, filtering, images, io, scores, stages
 from beam_jobs.dedup import stage as dedup
 from beam_jobs.stages import LAYOUTS, Plan, Session
 from obelics_pipeline import report as reports
@@ -30,6 +30,7 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     wanted = list(names)
     if "images" in wanted:
         images.who_asks(session.config.images)  # before hours of other work
+        scores.check_scorer(session.config.images)
     done = []
     for name in wanted:
         finished = stages.run(PLANS[name](session), session)

@@ -20,6 +20,8 @@ from obelics_pipeline.fetch_types import FetchOptions
 from obelics_pipeline.registry import Registry
 from obelics_pipeline.release import ReleaseOptions
 from obelics_pipeline.robots_store import RobotsStore
+from obelics_pipeline.scorer import described
+from obelics_pipeline.scorer import identity as scorer_identity
 
 __all__ = ["Config", "load", "section_hash", "shipped"]
 
@@ -43,15 +45,19 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
     candidates: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     """Other addresses of a picture (``srcset``) that are asked, one after the other, when nothing is at its own."""
 
+    scorer: str | None = None
+    """The file that describes the classifier by which images are scored (docs/nsfw.md); without it none is."""
+
     @property
     def result(self) -> dict[str, Any]:
         """What the result depends on: not how fast or by whom images are asked for, nor where names of ``hosts`` lead.
 
         So work stays done when a server that stands in for others moves to another port.
         """
-        pace = {"concurrency", "per_host", "contact"}
+        pace = {"concurrency", "per_host", "contact", "scorer"}
         values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
-        return values | {"hosts": sorted(self.hosts)}
+        scorer = {"scorer": scorer_identity(self.scorer)} if self.scorer else {}
+        return values | {"hosts": sorted(self.hosts)} | scorer
 
 
 class ExportSection(ReleaseOptions, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +84,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assemble: AssembleOptions = AssembleOptions()
     export: ExportSection = ExportSection()
 
+    @property
+    def unsafe_labels(self) -> tuple[str, ...]:
+        """The labels that make a picture unsafe, whose highest score the dataset tells; none without a classifier."""
+        if self.images.scorer is None:
+            return ()
+        rule = self.assemble.image.nsfw
+        return tuple(sorted((rule and rule.limits) or described(self.images.scorer).limits))
+
     def result_of(self, stage: str) -> Any:
         """What the tables of ``stage`` depend on besides its input, for ``section_hash``."""
         section = getattr(self, stage)
@@ -90,7 +104,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         listed = [Registry.open(path).version for path in self.consent.registries]
         captured = [RobotsStore.open(path).version for path in self.consent.robots]
         consent = [self.consent, listed, captured]
-        return [section.result, *consent] if stage == "images" else [section, self.text.as_data(), *consent]
+        if stage == "images":
+            return [section.result, *consent]
+        labels = [self.unsafe_labels] if stage == "export" and self.unsafe_labels else []
+        return [section, self.text.as_data(), *consent, *labels]
 
 
 def shipped() -> tuple[str, ...]:
@@ -116,4 +133,28 @@ def load(source: str) -> Config:
     for name, section in (("filter", config.filter), ("assemble", config.assemble)):
         for level in ("paragraph", "document"):
             check_lists(getattr(section, level), config.text, f"{source}: {name}.{level}")
-    return config
+    return _with_limits(config, source)
+
+
+def _with_limits(config: Config, source: str) -> Config:
+    """The configuration with the classifier's limits for the rule on scores if it names none; ``ConfigError`` if both
+    do not fit together.
+    """
+    images, rules = config.images, config.assemble.image
+    if images.scorer is None:
+        if rules.nsfw is not None:
+            raise ConfigError(
+                f"{source}: assemble.image.nsfw: nothing scores the images; name the file that describes a classifier "
+                "as images.scorer (docs/nsfw.md), or leave the rule out"
+            )
+        return config
+    try:
+        about = described(images.scorer)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: images.scorer: {error}") from error
+    for label in (rules.nsfw and rules.nsfw.limits) or ():
+        if label not in about.labels:
+            where = f"{source}: assemble.image.nsfw.limits"
+            raise ConfigError(f"{where}: {images.scorer} has no label {suggestion(label, about.labels)}")
+    assemble = msgspec.structs.replace(config.assemble, image=rules.with_limits(about.limits))
+    return msgspec.structs.replace(config, assemble=assemble)

@@ -91,7 +91,7 @@ def write_shard(
     """
     tally = counting("documents", "images")
     words = partial(count_words, options=config.text)
-    consent = PageConsent(config.consent, config.export.timestamps)
+    consent, labels = PageConsent(config.consent, config.export.timestamps), config.unsafe_labels
     name = f"train-{part.number:05d}-of-{shards:05d}.parquet"
     schema, options = dataset.described_schema(), dataset.writer_options()
     file = part.table("dataset/data", schema, options, name=name)
@@ -107,7 +107,7 @@ def write_shard(
             if consent.opts_out(assembled.document):
                 _reject(assembled, tally)
                 continue
-            row = dataset.row_of(assembled, released, words) | {"optout": consent.column()}
+            row = dataset.row_of(assembled, released, words, labels) | {"optout": consent.column()}
             _count(row, tally)
             waiting.append(row)
             size += dataset.size_of(row)

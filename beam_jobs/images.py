@@ -17,6 +17,7 @@ from beam_jobs.config import ImagesSection
 from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer
+from beam_jobs.scores import Scores, results_schema, score_pictures
 from beam_jobs.spool import Entry, Spool
 from beam_jobs.stages import DEDUP, FILTER, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
@@ -117,7 +118,7 @@ def _with_shard(shards: int, url: str, shown: Shown) -> tuple[int, Row]:
     return shard_of(canonical(url), shards), row  # where what pages say of it goes, too
 
 
-def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, policy: Policy) -> Tally:
+def fetch_part(part: Part, path: str, rows: list[Row], options: ImagesSection, policy: Policy) -> Tally:
     """Fetch the URLs of a shard that may be fetched; five tables tell what came of it, each sorted by URL."""
     shown = {url: (slots, candidates) for url, slots, candidates in sorted(rows) if slots}
     reserved = {key: said[0] for key, slots, said in rows if not slots}
@@ -132,18 +133,22 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: FetchOptions, po
         others = {url: candidates for url, (_, candidates) in shown.items()}
         outcomes = follow(others, ask, consent.objections)
         stored = _store(part, outcomes, spool)
+        pictures = ((outcome.result, outcome.position) for outcome in outcomes)
+        scores = score_pictures(pictures, spool, options)
     with flat_writer(part.table("consent/images", CONSENT), CONSENT) as evidence:
         for row in sorted(consent.rows, key=lambda row: (row.url, row.source, row.value)):
             evidence.add(row)
     tally = counting("image_urls")
+    if unscored := sum(found is None for found in scores.values()):
+        tally.note("pictures_unscored", unscored)
     with (
-        flat_writer(part.table("image_results", tables.IMAGE_RESULTS), tables.IMAGE_RESULTS) as results,
+        flat_writer(part.table("image_results", results_schema(options)), tables.IMAGE_RESULTS) as results,
         flat_writer(part.table("fetch_log", tables.FETCH_LOG), tables.FETCH_LOG) as log,
     ):
         for outcome in outcomes:
             result = outcome.result
             _count(result, tally)
-            results.add(_row(outcome, part.number, stored))
+            results.add(_row(outcome, part.number, stored, scores))
             log.add(FetchLog(outcome.url, result.fetched_at or None, result.detail, outcome.first))
     return tally
 
@@ -198,7 +203,7 @@ def _count(result: FetchResult, tally: Tally) -> None:
         tally.miss("image_urls", result.status.value)
 
 
-def _row(outcome: Outcome, part: int, stored: dict[str, int]) -> ImageResult:
+def _row(outcome: Outcome, part: int, stored: dict[str, int], scores: Scores) -> ImageResult:
     result = outcome.result
     ok = result.status == FetchStatus.OK
     return ImageResult(
@@ -216,6 +221,7 @@ def _row(outcome: Outcome, part: int, stored: dict[str, int]) -> ImageResult:
         sha1=result.sha1,
         sha256=result.sha256,
         phash=result.phash,
+        scores=scores.get(result.sha256) if ok and result.sha256 else None,
         signals=result.signals,
         part=part if ok else None,
         offset=stored[result.sha256] if ok and result.sha256 else None,

@@ -131,14 +131,17 @@ def _filter(sample: Sample, config: Config) -> Judge:
 def _assemble(sample: Sample, config: Config) -> Judge:
     """Needs what became of the images of the sample: about 300 bytes of memory for each."""
     from beam_jobs.assemble import NOT_FETCHED, pictures_of, result_rows
+    from beam_jobs.scores import check_scores
     from obelics_pipeline.assembled import Slot
 
     wanted = {
         image.url for path in sample.parts for document in sample.documents(path) for image in document.images
     }
+    results = sample.paths(sample.manifests[1], "image_results")
+    check_scores(results, config.assemble.image)
     known = {
         url: Slot(*fields)
-        for path in sample.paths(sample.manifests[1], "image_results")
+        for path in results
         for url, fields in result_rows(path, timestamps=False)
         if url in wanted
     }

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec.structs import replace
 
-from filters.base import Refusal
+from filters.base import Breach, Refusal, Trial
 from filters.consent.policy import Action, Policy
 from filters.consent.verdict import OPT_OUT, Consent, EvidenceRow, Judgement
 from filters.decisions import Decision, Judged, Ledger, number
@@ -165,7 +165,8 @@ def assemble_document(
     """Judge the images that were fetched, then the document by those that are left; count every item once.
 
     ``pictures`` tells of each of ``document.images`` what it turned out to be, or the status that says why it
-    is unavailable. Every image node stays: one that is gone or refused leaves an empty slot.
+    is unavailable. Every image node stays: one that is gone or refused leaves an empty slot, unless it takes the whole
+    document along (``PictureRules.condemns``).
     """
     if len(pictures) != len(document.images):
         raise ValueError(f"{len(pictures)} pictures for {len(document.images)} images of {document.url}")
@@ -173,7 +174,9 @@ def assemble_document(
     blocks = blocks_of(document.texts, lexicon)
     texts = zip(blocks, ledger.judged(options.paragraph, blocks), strict=True)
     shown = [found for found in pictures if isinstance(found, Picture)]
-    fetched = ledger.judged(options.image, _told_of_repeats(shown, options.image))
+    judged_images = list(ledger.judged(options.image, _told_of_repeats(shown, options.image)))
+    condemned = next((refusal for refusal, _ in judged_images if options.image.condemns(refusal)), None)
+    fetched = iter(judged_images)
     fates = iter(pictures)
     statuses: list[str] = []
     nodes: list[Node] = []
@@ -192,7 +195,8 @@ def assemble_document(
                 kept.append(block)
     pruned = replace(document, nodes=tuple(nodes))
     content = content_of(kept, lexicon, statuses.count(OK))
-    return replace(_outcome(pruned, content, options.document, ledger), statuses=tuple(statuses))
+    outcome = _outcome(pruned, content, options.document, ledger, condemned)
+    return replace(outcome, statuses=tuple(statuses))
 
 
 def _told_of_repeats(pictures: Sequence[Picture], rules: PictureRules) -> list[Picture]:
@@ -218,8 +222,16 @@ def _status(index: int, node: ImageNode, fate: Judged | str, ledger: Ledger) -> 
     return fate[0].rule if fate[0] else OK
 
 
-def _outcome(document: Document, content: Content, rules: DocumentRules, ledger: Ledger) -> Outcome:
-    trials = rules.trials(content, every=ledger.sampled)
+def _outcome(
+    document: Document,
+    content: Content,
+    rules: DocumentRules,
+    ledger: Ledger,
+    condemned: Refusal | None = None,
+) -> Outcome:
+    """Judge what is left of a document; ``condemned`` is why it is refused whatever that is."""
+    before = [_trial_of(condemned)] if condemned else []
+    trials = [] if condemned and not ledger.sampled else rules.trials(content, every=ledger.sampled)
     measures = dict(document.measures)
     for trial in trials:
         value = number(trial.value)
@@ -227,5 +239,9 @@ def _outcome(document: Document, content: Content, rules: DocumentRules, ledger:
             measures[rules.measure_of(trial.rule)] = value
         if isinstance(trial.value, Identified):
             document = replace(document, language=trial.value.language, language_score=trial.value.score)
-    refusal = ledger.close(trials)
+    refusal = ledger.close(before + trials)
     return Outcome(replace(document, measures=measures), refusal, tuple(ledger.rows))
+
+
+def _trial_of(refusal: Refusal) -> Trial:
+    return Trial(refusal.rule, refusal.value, Breach(refusal.value, refusal.threshold, refusal.op or ""))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -11,6 +12,8 @@ from filters.subjects import Content, Picture
 from obelics_pipeline import image
 from obelics_pipeline.config import suggestion
 from obelics_pipeline.document import ImageNode
+from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.scorer import UNSCORED, unsafe
 
 FORMATS: Final = tuple(sorted(map(str.lower, image.FORMATS)))
 """Formats that a rule can accept: those that a fetched image can have."""
@@ -109,3 +112,33 @@ class RepeatedPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def judge(self, value: int, /) -> Breach | None:
         """Whether it has at all."""
         return outside(value, None, 0)
+
+
+class Nsfw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keep images of which a classifier says no more than ``limits`` allow (docs/nsfw.md).
+
+    ``limits`` are the highest scores that are safe, by label; without them those of the classifier are put in when the
+    configuration is read. An image that could not be scored is refused, too. ``drop`` says what goes with a refusal.
+    """
+
+    limits: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] | None = None
+    drop: Literal["image", "document"] = "image"
+
+    def __post_init__(self) -> None:
+        if self.limits is not None and not self.limits:
+            raise ValueError("limits is empty; name labels, or leave it out for the limits of the classifier")
+
+    def measure(self, picture: Picture, /) -> Mapping[str, float]:
+        """The scores by label; none if it could not be scored."""
+        return picture.scores or {}
+
+    def judge(self, value: Mapping[str, float], /) -> Breach | None:
+        """The first label whose score is above its limit, or is no number; or ``unscored``."""
+        if self.limits is None:
+            raise ConfigError("nsfw: limits are not known; name them, or a classifier as images.scorer")
+        label = unsafe(value or None, self.limits)
+        if label is None:
+            return None
+        if label == UNSCORED:
+            return Breach(None, None, UNSCORED)
+        return Breach(value[label], self.limits[label], ">")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
-from filters.base import Chain, Rule
+from filters.base import Chain, Refusal, Rule
 from filters.boilerplate import Boilerplate, CookieNotice, ErrorPage
 from filters.gopher import (
     AlphabeticWords,
@@ -23,6 +23,7 @@ from filters.image import (
     AspectRatio,
     Format,
     ImageCount,
+    Nsfw,
     PictureFrequency,
     RenderedSize,
     RepeatedPicture,
@@ -101,12 +102,29 @@ class PictureRules(Chain[Picture]):
         "aspect_ratio": AspectRatio,
         "picture_frequency": PictureFrequency,
         "repeated_picture": RepeatedPicture,
+        "nsfw": Nsfw,
     }
 
     @property
     def compares(self) -> bool:
         """Whether a rule asks which images show the same picture."""
         return not {"picture_frequency", "repeated_picture"}.isdisjoint(self.names)
+
+    @property
+    def nsfw(self) -> Nsfw | None:
+        """The rule on scores, if it is on."""
+        rule = self.rules.get("nsfw")
+        return rule if isinstance(rule, Nsfw) else None
+
+    def condemns(self, refusal: Refusal | None) -> bool:
+        """Whether an image that is refused so takes its document along."""
+        return refusal is not None and getattr(self.rules[refusal.rule], "drop", "image") == "document"
+
+    def with_limits(self, limits: Mapping[str, float]) -> PictureRules:
+        """The same rules, with ``limits`` for the one on scores if it names none."""
+        if (rule := self.nsfw) is None or rule.limits is not None:
+            return self
+        return PictureRules({**self.rules, "nsfw": msgspec.structs.replace(rule, limits=dict(limits))})
 
 
 class DocumentRules(Chain[Content]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from typing import Final, TypeVar
@@ -120,7 +120,7 @@ class Picture(msgspec.Struct, frozen=True):
     """What is known of an image once it is fetched: its true format (``jpeg`` …), its sides in pixels.
 
     ``same`` is by what its picture is known, if that was asked: ``documents`` show the same one, this one included;
-    in this one it was kept ``before`` so often.
+    in this one it was kept ``before`` so often. ``scores`` are those of a classifier by label, if it could give them.
     """
 
     format: str
@@ -129,3 +129,4 @@ class Picture(msgspec.Struct, frozen=True):
     same: bytes | None = None
     documents: int = 1
     before: int = 0
+    scores: Mapping[str, float] | None = None

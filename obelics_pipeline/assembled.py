@@ -20,7 +20,8 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     ``status`` is ``ok``, a status of ``image_results``, or the rule that refused the image. ``part`` and
     ``offset`` say where in ``images/`` its bytes are, ``fetched_url`` which address they came from, for ``ok``
     only. ``detail`` and ``fetched_at`` (milliseconds since 1970, UTC) differ between builds and are given only
-    if timestamps are wanted. ``documents``: how many show the same picture, if that was counted.
+    if timestamps are wanted. ``scores`` are those of a classifier by label, if it could give them. ``documents``: how
+    many show the same picture, if that was counted.
     """
 
     status: str
@@ -34,6 +35,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     part: int | None = None
     offset: int | None = None
     fetched_url: str | None = None
+    scores: dict[str, float] | None = None
     detail: str | None = None
     fetched_at: int | None = None
     documents: int | None = None
@@ -86,7 +88,7 @@ def assembled_of(table: pa.Table) -> Iterator[Assembled]:
         column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
         for column in values.flatten()
     )
-    fields = [column.to_pylist() for column in columns]
+    fields = [column.to_pylist(maps_as_pydicts="strict") for column in columns]
     present = values.is_valid().to_pylist()
     made = [
         Slot(*given) if there else None

@@ -16,6 +16,7 @@ import pyarrow as pa
 from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode, Node, TextNode
 from obelics_pipeline.release import ReleaseOptions, Shown, Withheld
+from obelics_pipeline.scorer import highest
 from obelics_pipeline.tables import CLUSTER
 from obelics_pipeline.url import without_credentials
 
@@ -145,9 +146,14 @@ def _leaves(fields: Sequence[pa.Field] | pa.Schema | pa.StructType, prefix: str 
 
 
 def row_of(
-    assembled: Assembled, image: Callable[[Slot], Shown | Withheld], words: Callable[[str], int]
+    assembled: Assembled,
+    image: Callable[[Slot], Shown | Withheld],
+    words: Callable[[str], int],
+    unsafe: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The row of a document; ``image`` gives what is shown in a slot that is ``ok``, ``words`` counts words.
+
+    ``unsafe`` are the labels of which ``image_info.nsfw`` is the highest score.
 
     Text nodes that follow each other are one text, joined by an empty line.
     """
@@ -167,7 +173,8 @@ def row_of(
             paths.append(None)
             shown = image(slot) if slot.status == OK else None
             images.append(_image(slot, shown) if isinstance(shown, Shown) else None)
-            infos.append(_info(node[0], slot) | _published(shown))
+            score = highest(slot.scores, unsafe)
+            infos.append(_info(node[0], slot) | _published(shown) | {"nsfw": score})
     written = [text for text in texts if text is not None]
     return {
         **_head(document),

@@ -42,6 +42,7 @@ IMAGE_RESULTS: Final = pa.schema(
         ("sha1", pa.string()),
         ("sha256", pa.string()),
         ("phash", pa.string()),
+        ("scores", pa.map_(pa.string(), pa.float32())),
         ("signals", pa.list_(pa.string())),
         ("part", pa.int32()),
         ("offset", pa.int64()),
@@ -49,8 +50,9 @@ IMAGE_RESULTS: Final = pa.schema(
 )
 """One row for every unique URL, with its one final status. ``fetched_url`` is the address that the bytes came from:
 ``url`` or, if nothing was there, a candidate for the same picture. ``part`` and ``offset`` say where in ``images/``
-the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``). ``signals``
-are the consent signals in the headers of all answers on the way (``consent.py``)."""
+the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``). ``scores``
+are those of a classifier by label, null of what is not ``ok`` and of what could not be scored. ``signals`` are
+the consent signals in the headers of all answers on the way (``consent.py``)."""
 
 FETCH_LOG: Final = pa.schema(
     [
@@ -84,6 +86,7 @@ class ImageResult(msgspec.Struct, frozen=True):
     sha1: str | None = None
     sha256: str | None = None
     phash: str | None = None
+    scores: dict[str, float] | None = None
     signals: tuple[str, ...] = ()
     part: int | None = None
     offset: int | None = None

@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from obelics_pipeline.config import convert, read_yaml_file, suggestion
+from obelics_pipeline.config import convert, file_digest, read_yaml_file, suggestion
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.image import Pixels
 
@@ -29,6 +29,9 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 UNSCORED: Final = "unscored"
 """In the place of a label, for pictures of which there is no score."""
+
+BATCH: Final = 10_000_000
+"""Bytes of the thumbnails that are held at a time: 66 of 224 by 224 pixels."""
 
 Size: TypeAlias = Annotated[int, Meta(ge=1, le=4096)]
 Channels: TypeAlias = tuple[float, float, float]
@@ -88,6 +91,37 @@ class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"std is {self.std}; each of the three is greater than 0")
 
 
+def described(path: str) -> Classifier:
+    """What the file at ``path`` says of a classifier; ``ConfigError`` if that is nothing that can be used."""
+    return convert(read_yaml_file(path), Classifier, path)
+
+
+def identity(path: str) -> list[object]:
+    """What the scores of a classifier depend on, for ``section_hash``: the bytes of the model, and how it is used.
+
+    Not its limits: other ones can be tried on the same scores. ``ConfigError`` as ``described``, or without a model.
+    """
+    about = described(path)
+    used = {name: value for name, value in msgspec.structs.asdict(about).items() if name not in _OTHER}
+    return [used, _digest(path, about)]
+
+
+_OTHER: Final = frozenset({"model", "sha256", "limits"})
+"""Of a description what says nothing of how a score comes about, or what the bytes of the model say better."""
+
+
+def _model(path: str, about: Classifier) -> Path:
+    return Path(path).parent / about.model
+
+
+def _digest(path: str, about: Classifier) -> str:
+    model = _model(path, about)
+    try:
+        return file_digest(str(model))
+    except OSError as error:
+        raise ConfigError(f"{path}: model: {str(model)!r} cannot be read ({error.strerror})") from error
+
+
 class OnnxScorer:
     """A classifier that ONNX Runtime computes on the CPU, in one thread, one picture at a time.
 
@@ -99,7 +133,7 @@ class OnnxScorer:
     """
 
     def __init__(self, path: str) -> None:
-        self._about = about = convert(read_yaml_file(path), Classifier, path)
+        self._about = about = described(path)
         self._session = _session(path, about)
         inputs = self._session.get_inputs()
         if [(given.type, len(given.shape)) for given in inputs] != [("tensor(float)", 4)]:
@@ -168,7 +202,7 @@ class OnnxScorer:
 
 def _session(path: str, about: Classifier) -> Any:
     """The model, ready to compute."""
-    model = Path(path).parent / about.model
+    model = _model(path, about)
     try:
         content = model.read_bytes()
     except OSError as error:
@@ -213,20 +247,25 @@ _LOCK: Final = Lock()
 
 def onnx_scorer(path: str) -> OnnxScorer:
     """The scorer that the file at ``path`` describes, loaded once per process; ``ConfigError`` as ``OnnxScorer``."""
+    versions = _digest(path, described(path)), file_digest(path)
     with _LOCK:
-        return _load(path)
+        return _load(path, versions)
 
 
-@cache
-def _load(path: str) -> OnnxScorer:
+@lru_cache(maxsize=2)
+def _load(path: str, versions: tuple[str, str]) -> OnnxScorer:
     return OnnxScorer(path)
 
 
 def scores_of(
-    scorer: Scorer, thumbnails: Iterable[Pixels | None], batch: int = 64
+    scorer: Scorer, thumbnails: Iterable[Pixels | None], batch: int | None = None
 ) -> Iterator[dict[str, float] | None]:
-    """The scores of each thumbnail, by label; none of what could not be decoded, and is therefore none (``None``)."""
+    """The scores of each thumbnail, by label; none of what could not be decoded, and is therefore none (``None``).
+
+    ``batch`` are asked of the scorer at a time; unless told otherwise as many as have ``BATCH`` bytes.
+    """
     waiting = iter(thumbnails)
+    batch = batch or max(1, BATCH // (3 * scorer.size[0] * scorer.size[1]))
     while some := list(islice(waiting, batch)):
         there = [picture for picture in some if picture is not None]
         rows = iter(scorer.score(np.stack(there))) if there else iter(())
@@ -250,3 +289,9 @@ def unsafe(scores: Mapping[str, float] | None, limits: Mapping[str, float]) -> s
         if not scores[label] <= limit:
             return label
     return None
+
+
+def highest(scores: Mapping[str, float] | None, labels: Iterable[str]) -> float | None:
+    """The highest of the scores of ``labels``, NaN if one is that or is not there; None without scores or labels."""
+    found = [scores.get(label, math.nan) for label in labels] if scores is not None else []
+    return max(found, key=lambda score: (math.isnan(score), score), default=None)

@@ -86,14 +86,14 @@ def test_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 WORKER = """
 import os, sys
+from beam_jobs.config import ImagesSection
 from beam_jobs.images import fetch_part
 from beam_jobs.parts import Workspace, run_part
 from filters.consent.policy import Policy
-from obelics_pipeline.fetch_types import FetchOptions
 
 root, endpoint, count, at_once = sys.argv[1:]
 urls = [(f"http://a.example/numbered/{n}", 1, ()) for n in range(int(count))]
-options = FetchOptions(
+options = ImagesSection(
     allow_private=True, hosts={"a.example": endpoint}, concurrency=int(at_once), per_host=int(at_once)
 )
 for _ in sys.stdin:

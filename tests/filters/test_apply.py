@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -31,7 +31,7 @@ from filters.gopher import (
     SymbolWords,
     TopNgram,
 )
-from filters.image import AspectRatio, Format, ImageCount, RenderedSize, RepeatedPicture, Size
+from filters.image import AspectRatio, Format, ImageCount, Nsfw, RenderedSize, RepeatedPicture, Size
 from filters.language import Language
 from filters.lexicon import lexicon
 from filters.listings import KeywordList, KeywordStuffing, LinkList
@@ -190,6 +190,53 @@ def test_assembling_keeps_slots_and_counts_images_that_are_there() -> None:
         (3, "format", IMAGE.url),
         (4, "size", IMAGE.url),
     ]
+
+
+SAFE, UNSAFE = (Picture("jpeg", 800, 600, scores={"porn": value}) for value in (0.2, 0.9))
+
+
+def nsfw(drop: Literal["image", "document"], sample_share: float = 0) -> AssembleOptions:
+    rules = {**ASSEMBLE.image.rules, "nsfw": Nsfw({"porn": 0.5}, drop)}
+    return replace(ASSEMBLE, image=PictureRules(rules), sample_share=sample_share)
+
+
+@pytest.mark.parametrize(
+    ("picture", "value", "threshold", "op"),
+    [(UNSAFE, 0.9, 0.5, ">"), (PHOTO, None, None, "unscored")],
+    ids=["unsafe", "unscored"],
+)
+@pytest.mark.parametrize("sample_share", [0, 1])
+def test_an_image_that_is_not_safe_falls_or_its_document(
+    picture: Picture, value: float | None, threshold: float | None, op: str, sample_share: float
+) -> None:
+    pictures = [SAFE, picture, "timeout"]
+    refusal = Refusal("nsfw", value, threshold, op)
+
+    tally = Tally()
+    document = page(LONG, IMAGE, IMAGE, IMAGE)
+    kept = assemble_document(document, pictures, nsfw("image", sample_share), ENGLISH, tally)
+    assert kept.kept
+    assert kept.statuses == ("ok", "nsfw", "timeout")
+    assert tally.level("images") == Level(3, kept=1, rejected={"nsfw": 1}, unavailable={"timeout": 1})
+
+    tally = Tally()
+    fallen = assemble_document(document, pictures, nsfw("document", sample_share), ENGLISH, tally)
+    assert fallen.refusal == refusal
+    assert tally.levels == {
+        "paragraphs": Level(1, rejected={DOCUMENT_REJECTED: 1}),
+        "images": Level(3, rejected={DOCUMENT_REJECTED: 1, "nsfw": 1}, unavailable={"timeout": 1}),
+        "documents": Level(1, rejected={"nsfw": 1}),
+    }
+    for level in ("image", "document"):
+        (row,) = (row for row in fallen.decisions if row.level == level and row.kept is False)
+        assert (row.rule, row.value, row.threshold, row.op) == ("nsfw", value, threshold, op)
+
+
+def test_an_image_that_falls_for_something_else_condemns_nothing() -> None:
+    small = Picture("jpeg", 8, 8, scores={"porn": 0.9})
+    outcome = assemble_document(page(LONG, IMAGE, IMAGE), [SAFE, small], nsfw("document"), ENGLISH, Tally())
+    assert outcome.statuses == ("ok", "size")
+    assert outcome.kept
 
 
 def test_a_document_without_an_image_left_falls_with_its_text() -> None:

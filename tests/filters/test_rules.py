@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pickle
+from math import nan
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.base import Breach, Chain, refusal_of
-from filters.image import AspectRatio, Format, ImageCount, RenderedSize, Size
+from filters.image import AspectRatio, Format, ImageCount, Nsfw, RenderedSize, Size
 from filters.language import Language
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
@@ -15,6 +18,7 @@ from filters.subjects import Block, Content, Picture, blocks_of, content_of
 from filters.text import WordCount
 from obelics_pipeline.dataset import QUALITY
 from obelics_pipeline.document import ImageNode, TextNode
+from obelics_pipeline.errors import ConfigError
 
 ANY = lexicon(TextOptions())
 
@@ -166,6 +170,27 @@ def test_every_rule_is_tried_where_all_are_wanted() -> None:
         ("word_count", True),
     ]
     assert refusal_of(trials) == chain.refusals([content("three words here")])[0] == refusal_of(trials[:1])
+
+
+SCORES = st.none() | st.floats(0, 1) | st.just(nan)
+
+
+@given(porn=SCORES, hentai=SCORES, limit=st.floats(0, 1))
+def test_only_what_is_known_to_be_within_all_limits_is_safe(
+    porn: float | None, hentai: float | None, limit: float
+) -> None:
+    scores = None if porn is None or hentai is None else {"porn": porn, "hentai": hentai, "sexy": 1.0}
+    rule = Nsfw({"porn": limit, "hentai": 0.9})
+    breach = rule.judge(rule.measure(Picture("png", 9, 9, scores=scores)))
+    assert (breach is None) == (scores is not None and scores["porn"] <= limit and scores["hentai"] <= 0.9)
+    assert (breach is not None and breach.op == "unscored") == (scores is None)
+
+
+def test_scores_are_not_judged_without_limits() -> None:
+    with pytest.raises(ConfigError, match="limits are not known"):
+        Nsfw().judge({"porn": 0.0})
+    assert PictureRules({"nsfw": Nsfw()}).with_limits({"porn": 0.5}).nsfw == Nsfw({"porn": 0.5})
+    assert PictureRules({"nsfw": Nsfw({"a": 0.1})}).with_limits({"porn": 0.5}).nsfw == Nsfw({"a": 0.1})
 
 
 def test_every_document_rule_has_a_measure_of_its_own() -> None:

@@ -3,88 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from classifiers import HEIGHT, LABELS, WIDTH, classifier, convolutions, means, model
 from PIL import Image
 
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.image import resized
-from obelics_pipeline.scorer import UNSCORED, OnnxScorer, onnx_scorer, scores_of, unsafe
+from obelics_pipeline.scorer import UNSCORED, OnnxScorer, highest, onnx_scorer, scores_of, unsafe
 
-LABELS = ("red", "green", "blue")
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
-HEIGHT, WIDTH = 8, 12
 PUBLISHED = {"porn": 0.85, "hentai": 0.9}
 Make = Callable[..., str]
-
-
-def model(nodes: list[Any], weights: dict[str, Any], shape: list[Any], outputs: int | str) -> bytes:
-    """An ONNX file of ``nodes`` from ``pictures`` to ``scores``."""
-    helper, real = onnx.helper, onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("pictures", real, shape)],
-        [helper.make_tensor_value_info("scores", real, ["n", outputs])],
-        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(made)
-    content: bytes = made.SerializeToString()
-    return content
-
-
-def means(layout: str = "nhwc", matrix: Any = None) -> bytes:
-    """The mean of each channel, times ``matrix``."""
-    node = onnx.helper.make_node
-    axes, shape = ([1, 2], ["n", HEIGHT, WIDTH, 3]) if layout == "nhwc" else ([2, 3], ["n", 3, HEIGHT, WIDTH])
-    weights = np.eye(3, dtype=np.float32) if matrix is None else np.asarray(matrix, np.float32)
-    nodes = [
-        node("ReduceMean", ["pictures"], ["means"], axes=axes, keepdims=0),
-        node("MatMul", ["means", "weights"], ["scores"]),
-    ]
-    return model(nodes, {"weights": weights}, shape, weights.shape[1])
-
-
-def convolutions(seed: int = 0) -> bytes:
-    """Two layers of random convolutions: sums of many terms, whose last digits would show another order."""
-    node, chance = onnx.helper.make_node, np.random.default_rng(seed)
-    weights = {
-        "a": chance.normal(size=(16, 3, 3, 3)).astype(np.float32),
-        "b": chance.normal(size=(3, 16, 3, 3)).astype(np.float32),
-    }
-    nodes = [
-        node("Conv", ["pictures", "a"], ["x"]),
-        node("Relu", ["x"], ["y"]),
-        node("Conv", ["y", "b"], ["z"]),
-        node("GlobalAveragePool", ["z"], ["pooled"]),
-        node("Flatten", ["pooled"], ["scores"]),
-    ]
-    return model(nodes, weights, ["n", 3, HEIGHT, WIDTH], 3)
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Writes a model and what describes it; the path of the description."""
 
-    def write(content: bytes, **about: Any) -> str:
-        (tmp_path / "tiny.onnx").write_bytes(content)
-        path = tmp_path / "tiny.json"
-        given = {"model": "tiny.onnx", "labels": LABELS, "limits": {"red": 0.85}, "size": [HEIGHT, WIDTH]}
-        path.write_text(
-            json.dumps({key: value for key, value in {**given, **about}.items() if value is not None})
-        )
-        return str(path)
-
-    return write
+    return partial(classifier, tmp_path)
 
 
 def plane(*colours: tuple[int, int, int]) -> Any:
@@ -295,3 +240,19 @@ def test_unsafe(scores: dict[str, float] | None, expected: str | None) -> None:
 def test_scores_of_another_classifier_decide_nothing() -> None:
     with pytest.raises(RunFailed, match="no score of 'hentai'"):
         unsafe({"porn": 0.1}, PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [
+        pytest.param({"porn": 0.25, "hentai": 0.5, "sexy": 1.0}, ("hentai", "porn"), 0.5, id="the highest"),
+        pytest.param({"porn": 0.25}, (), None, id="no label has a limit"),
+        pytest.param(None, ("porn",), None, id="no scores"),
+        pytest.param({"porn": math.nan, "hentai": 0.5}, ("hentai", "porn"), math.nan, id="no number"),
+        pytest.param({"hentai": 0.5}, ("hentai", "porn"), math.nan, id="not there"),
+    ],
+)
+def test_the_highest_score(
+    scores: dict[str, float] | None, labels: tuple[str, ...], expected: float | None
+) -> None:
+    assert highest(scores, labels) == pytest.approx(expected, nan_ok=True)
