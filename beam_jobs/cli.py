@@ -160,6 +160,8 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
     source = options.output
     if options.command in ("build", "extract"):
         archives = inputs.find_archives(options.input)
+        if options.command == "build":
+            config.result_of("filter")  # opens what the policy names, which would else be done hours later
     else:
         if options.input and len(options.input) > 1:
             raise InputError(f"--input {' '.join(options.input)}: {options.command} reads from one folder")

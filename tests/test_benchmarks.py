@@ -78,3 +78,12 @@ def test_registry_measures_look_ups_and_memory() -> None:
     required = {name: figure["required"] for name, figure in figures.items() if figure["required"]}
     assert required == {"look-up": "≤ 5", "of both / files": "≤ 1.02"}
     assert figures["of both / files"]["passed"]
+
+
+def test_robots_measures_stores_and_look_ups() -> None:
+    command = [sys.executable, BENCHMARKS / "robots.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr
+    figures = {figure["name"]: figure["value"] for figure in json.loads(run.stdout)["figures"]}
+    assert figures["store, a host"] < 200
+    assert all(value > 0 for value in figures.values())
