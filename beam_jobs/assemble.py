@@ -5,7 +5,7 @@ Only metadata travels: a light row for each URL and part. The bytes stay in ``im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from filters.rules import DOCUMENT_MEASURES
 from filters.subjects import Picture
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.assembled import Assembled, Slot, assembled_schema, assembled_to_batch
+from obelics_pipeline.denylist import withheld
 from obelics_pipeline.document import Document, ImageNode
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.tables import DECISIONS
@@ -75,7 +76,10 @@ def _tell_parts(
         pipeline | "Parts" >> beam.Create(list(enumerate(paths))) | "ReadUrls" >> beam.FlatMapTuple(_asking)
     )
     results_of = (
-        pipeline | "Results" >> beam.Create(results) | "ReadResults" >> beam.FlatMap(result_rows, timestamps)
+        pipeline
+        | "Results" >> beam.Create(results)
+        | "ReadResults" >> beam.FlatMap(result_rows, timestamps)
+        | "HashUrls" >> beam.MapTuple(lambda url, fields: (withheld(url), fields))
     )
     _ = (
         (asked, results_of)
@@ -90,9 +94,9 @@ def _write_told(files: PartFiles, number: int, path: str, rows: list[tuple[str, 
     files.write(TOLD, number, dict(sorted(rows)))
 
 
-def _asking(number: int, path: str) -> Iterator[tuple[str, int]]:
+def _asking(number: int, path: str) -> Iterator[tuple[str, tuple[int, str]]]:
     for url in {url for url, _ in shown_images(path, 0)}:
-        yield url, number
+        yield withheld(url), (number, url)
 
 
 def result_rows(path: str, timestamps: bool) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -110,12 +114,12 @@ def result_rows(path: str, timestamps: bool) -> Iterator[tuple[str, tuple[Any, .
 
 
 def _tell(
-    element: tuple[str, tuple[Iterable[int], Iterable[tuple[Any, ...]]]],
+    element: tuple[str, tuple[Iterable[tuple[int, str]], Iterable[tuple[Any, ...]]]],
 ) -> Iterator[tuple[int, tuple[str, tuple[Any, ...]]]]:
-    url, (parts, results) = element
+    key, (shown, results) = element
     for result in results:
-        for part in parts:
-            yield part, (url, result)
+        for part, url in shown:
+            yield part, (key if Slot(*result).status == FetchStatus.DENYLIST else url, result)
 
 
 def assemble_part(
@@ -134,7 +138,7 @@ def assemble_part(
     ):
         for document in documents(path):
             urls = [image.url for image in document.images]
-            slots = [known.get(url, NOT_FETCHED) for url in urls]
+            slots = [slot_of(url, known) for url in urls]
             pictures = pictures_of(urls, slots, same)
             outcome = assemble_document(document, pictures, options, words, tally)
             for row in outcome.decisions:
@@ -146,6 +150,11 @@ def assemble_part(
                 tally.note("image_bytes", sum(slot.num_bytes or 0 for slot in _shown(assembled)))
                 kept.add(assembled, weight(document))
     return tally
+
+
+def slot_of(url: str, known: Mapping[str, Slot]) -> Slot:
+    """What is known of an image; of one on a deny-list that is known by the hash of its address alone."""
+    return known.get(url) or known.get(withheld(url), NOT_FETCHED)
 
 
 def pictures_of(urls: Sequence[str], slots: Sequence[Slot], same: Pictures) -> list[Picture | str]:
@@ -171,17 +180,17 @@ def _counted(slots: list[Slot], pictures: list[Picture | str]) -> list[Slot]:
     ]
 
 
-def _assembled(document: Document, slots: list[Slot], statuses: tuple[str, ...]) -> Assembled:
+def _assembled(document: Document, found: list[Slot], statuses: tuple[str, ...]) -> Assembled:
     judged = (
         slot
         if status == slot.status
         else msgspec.structs.replace(slot, status=status, part=None, offset=None)
-        for slot, status in zip(slots, statuses, strict=True)
+        for slot, status in zip(found, statuses, strict=True)
     )
-    return Assembled(
-        document,
-        tuple(next(judged) if isinstance(node, ImageNode) else None for node in document.nodes),
-    )
+    slots = [next(judged) if isinstance(node, ImageNode) else None for node in document.nodes]
+    named = [at for at, slot in enumerate(slots) if slot is None or slot.status != FetchStatus.DENYLIST]
+    nodes = tuple(document.nodes[at] for at in named)  # the place of a hit would tell its address, too
+    return Assembled(msgspec.structs.replace(document, nodes=nodes), tuple(slots[at] for at in named))
 
 
 def _shown(assembled: Assembled) -> Iterator[Slot]:

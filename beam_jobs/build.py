@@ -29,7 +29,7 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     """
     wanted = list(names)
     if "images" in wanted:
-        images.who_asks(session.config.images)  # before hours of other work
+        images.check(session.config)  # before hours of other work
         scores.check_scorer(session.config.images)
     done = []
     for name in wanted:

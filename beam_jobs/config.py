@@ -101,9 +101,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "assemble":
             return [section, self.text.as_data(), self.export.timestamps]
-        listed = [Registry.open(path).version for path in self.consent.registries]
-        captured = [RobotsStore.open(path).version for path in self.consent.robots]
-        consent = [self.consent, listed, captured]
+        policy, lists = self.consent, self.consent.registries
+        if stage == "images":
+            lists += policy.deny
+        else:  # deny-lists are asked of images alone
+            policy = msgspec.structs.replace(policy, deny=())
+        listed = [Registry.open(path).version for path in lists]
+        captured = [RobotsStore.open(path).version for path in policy.robots]
+        consent = [policy, listed, captured]
         if stage == "images":
             return [section.result, *consent]
         labels = [self.unsafe_labels] if stage == "export" and self.unsafe_labels else []

@@ -13,7 +13,8 @@ import msgspec
 
 from beam_jobs import io, stages
 from beam_jobs.candidates import Fetched, Outcome, ReservedCandidates, Shown, follow, merged, shown_images
-from beam_jobs.config import ImagesSection
+from beam_jobs.config import Config, ImagesSection
+from beam_jobs.denylists import deny_lists, unnamed, write_quarantine
 from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer
@@ -24,6 +25,7 @@ from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.policy import Policy
 from obelics_pipeline import images_table as tables
 from obelics_pipeline.accounting import Tally
+from obelics_pipeline.denylist import DenyLists, hidden, withheld
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
 from obelics_pipeline.images_table import FetchLog, ImageFile, ImageResult
@@ -61,12 +63,19 @@ def who_asks(section: ImagesSection) -> ImagesSection:
     return section
 
 
+def check(config: Config) -> None:
+    """Raise ``Misconfigured`` if images could not be fetched as ``config`` says."""
+    who_asks(config.images)
+    deny_lists(config.consent, config.images.max_pixels)
+
+
 def plan(session: Session) -> Plan:
     """Hash the image URLs into shards whose number depends on the documents and the configuration alone."""
     found = stages.read_manifest(session.source, DEDUP)
     filtered = stages.read_manifest(session.source, FILTER)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     evidence = evidence_files(session.source, filtered)
+    check(session.config)
     section, policy = who_asks(session.config.images), session.config.consent
     shards = max(1, -(-found.tally.level("images").kept // section.shard_images))
     result = session.config.result_of("images")
@@ -122,22 +131,24 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: ImagesSection, p
     """Fetch the URLs of a shard that may be fetched; five tables tell what came of it, each sorted by URL."""
     shown = {url: (slots, candidates) for url, slots, candidates in sorted(rows) if slots}
     reserved = {key: said[0] for key, slots, said in rows if not slots}
-    consent = ImageConsent(policy, reserved, ())
-    urls = part.table("image_urls", tables.IMAGE_URLS)
-    with flat_writer(urls, tables.IMAGE_URLS) as writer:
-        for url, (slots, _) in shown.items():
-            writer.add(UrlSlots(url, slots))
+    consent, lists = ImageConsent(policy, reserved, ()), deny_lists(policy, options.max_pixels)
     with Spool.at(part.scratch()) as spool:
         kept = {entry.result.url: (entry, position) for entry, position in spool.kept()}
-        ask = partial(_fetch, options=options, consent=consent, spool=spool, kept=kept)
+        ask = partial(_fetch, options=options, consent=consent, lists=lists, spool=spool, kept=kept)
         others = {url: candidates for url, (_, candidates) in shown.items()}
         outcomes = follow(others, ask, consent.objections)
         stored = _store(part, outcomes, spool)
         pictures = ((outcome.result, outcome.position) for outcome in outcomes)
         scores = score_pictures(pictures, spool, options)
+    names = write_quarantine(part, outcomes)
+    urls = part.table("image_urls", tables.IMAGE_URLS)
+    with flat_writer(urls, tables.IMAGE_URLS) as writer:
+        for url, (slots, _) in sorted((names.get(url, url), told) for url, told in shown.items()):
+            writer.add(UrlSlots(url, slots))
     with flat_writer(part.table("consent/images", CONSENT), CONSENT) as evidence:
         for row in sorted(consent.rows, key=lambda row: (row.url, row.source, row.value)):
-            evidence.add(row)
+            if row.url not in names:
+                evidence.add(row)
     tally = counting("image_urls")
     if unscored := sum(found is None for found in scores.values()):
         tally.note("pictures_unscored", unscored)
@@ -145,7 +156,7 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: ImagesSection, p
         flat_writer(part.table("image_results", results_schema(options)), tables.IMAGE_RESULTS) as results,
         flat_writer(part.table("fetch_log", tables.FETCH_LOG), tables.FETCH_LOG) as log,
     ):
-        for outcome in outcomes:
+        for outcome in sorted(map(unnamed, outcomes), key=lambda outcome: outcome.url):
             result = outcome.result
             _count(result, tally)
             results.add(_row(outcome, part.number, stored, scores))
@@ -157,6 +168,7 @@ def _fetch(
     urls: list[str],
     options: FetchOptions,
     consent: ImageConsent,
+    lists: DenyLists,
     spool: Spool,
     kept: dict[str, tuple[Entry, int]],
 ) -> Iterator[Fetched]:
@@ -164,22 +176,27 @@ def _fetch(
 
     Downloads end in any order; the tables are in one.
     """
-    consent.ask_about(urls)
+    denied = {url: hit for url in urls if (hit := lists.of_url(url)) is not None}
+    yield from ((hit, 0) for hit in denied.values())
+    permitted = [url for url in urls if url not in denied]
+    consent.ask_about(permitted)
     missing = []
-    for url in urls:
+    for url in permitted:
         if (refused := consent.refusal(url)) is not None:
             yield refused, 0
-        elif url in kept:
-            entry, position = kept[url]
+        elif (found := kept.get(url) or kept.get(withheld(url))) is not None:
+            entry, position = found
             consent.rows += entry.evidence
-            yield entry.result, position
+            yield msgspec.structs.replace(entry.result, url=url), position
         else:
             missing.append(url)
     mixed = sorted(missing, key=_digest)  # else the URLs of one host come together
     for answer in fetch_images(mixed, options, consent.of_headers, *consent.agents):
         heard = len(consent.rows)
-        result = consent.of_result(answer)
-        position = spool.add(result, consent.rows[heard:])
+        result = lists.of_result(answer)  # first: nothing of a hit is written, no evidence either
+        if result.status is not FetchStatus.DENYLIST:
+            result = consent.of_result(result)
+        position = spool.add(hidden(result), consent.rows[heard:])
         yield msgspec.structs.replace(result, body=None), position
 
 

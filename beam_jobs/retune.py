@@ -29,6 +29,7 @@ from filters.lexicon import lexicon
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document
 from obelics_pipeline.errors import ConfigError, InputError
+from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.manifest import Manifest
 from obelics_pipeline.tables import documents_of
 
@@ -130,7 +131,7 @@ def _filter(sample: Sample, config: Config) -> Judge:
 
 def _assemble(sample: Sample, config: Config) -> Judge:
     """Needs what became of the images of the sample: about 300 bytes of memory for each."""
-    from beam_jobs.assemble import NOT_FETCHED, pictures_of, result_rows
+    from beam_jobs.assemble import pictures_of, result_rows, slot_of
     from beam_jobs.scores import check_scores
     from obelics_pipeline.assembled import Slot
 
@@ -143,14 +144,14 @@ def _assemble(sample: Sample, config: Config) -> Judge:
         url: Slot(*fields)
         for path in results
         for url, fields in result_rows(path, timestamps=False)
-        if url in wanted
+        if url in wanted or fields[0] == FetchStatus.DENYLIST
     }
     same = _same_pictures(sample, config.assemble, wanted)
     words, options = lexicon(config.text), replace(config.assemble, sample_share=1.0)
 
     def judge(document: Document, tally: Tally) -> Outcome:
         urls = [image.url for image in document.images]
-        pictures = pictures_of(urls, [known.get(url, NOT_FETCHED) for url in urls], same)
+        pictures = pictures_of(urls, [slot_of(url, known) for url in urls], same)
         return assemble_document(document, pictures, options, words, tally)
 
     return judge

@@ -37,7 +37,9 @@ DEDUP: Final = Layout(
     "dedup", "deduplicated", _parts("deduplicated", "decisions/dedup", "signatures", "superseded")
 )
 IMAGES: Final = Layout(
-    "images", "images", _parts("images", "image_results", "image_urls", "fetch_log", "consent/images")
+    "images",
+    "images",
+    _parts("images", "image_results", "image_urls", "fetch_log", "consent/images", "quarantine"),
 )
 ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble", "pictures"))
 EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "dataset/README.md"))

@@ -19,7 +19,7 @@ from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import InputError
 
 NAME: Final = "_MANIFEST.json"
-VOLATILE: Final = ("fetch_log/", "consent/images/")
+VOLATILE: Final = ("fetch_log/", "consent/images/", "quarantine/")
 """Files that say when something happened: their content is no part of what later stages depend on."""
 
 
