@@ -41,7 +41,6 @@ class FetchStatus(StrEnum):
     """Too many redirects, or one to something that is not asked (another scheme, a port)."""
     OPTOUT = "optout"
     """Its host does not want it to be asked for, and nobody did; or a header reserves it, and its body was not read."""
-    """A header on the way to the image reserves it; its body was not read."""
     DENYLIST = "denylist"
     """On a deny-list (``consent.deny``), by its address or by its bytes; nothing of it is kept, nor its address."""
     HOST_BUSY = "host_busy"
