@@ -261,11 +261,11 @@ import sys
 from beam_jobs.images import fetch_part
 from beam_jobs.parts import Workspace, run_part
 from filters.consent.policy import Policy
-from obelics_pipeline.fetch_types import FetchOptions
+from beam_jobs.config import ImagesSection
 
 root, endpoint, listed, *names = sys.argv[1:]
 urls = [(f"http://img.example/{name}", 1, ()) for name in names]
-options = FetchOptions(allow_private=True, hosts={"img.example": endpoint}, concurrency=1)
+options = ImagesSection(allow_private=True, hosts={"img.example": endpoint}, concurrency=1)
 policy = Policy(deny=(listed,))
 run_part(Workspace(root, "images", "f" * 32), 0, lambda part: fetch_part(part, "", urls, options, policy))
 """
