@@ -224,6 +224,7 @@ CASES |= {
     "gzip-in-name-only": reply(200, PNG, Content_Encoding="gzip"),
     "brotli-in-name-only": reply(200, JPEG, Content_Encoding="br"),
     "gzip-bomb": reply(200, gzip.compress(bytes(50_000_000), mtime=0), Content_Encoding="gzip"),
+    "brotli-bomb": reply(200, brotli.compress(bytes(50_000_000), quality=1), Content_Encoding="br"),
     "cookie": reply(200, PNG, Set_Cookie="id=1; Path=/"),
     # Images that are reserved
     "noai": reply(200, PNG, X_Robots_Tag="NoAI, noindex"),
@@ -254,6 +255,9 @@ CASES |= {
     "announced-too-large": raw(_head(10**12)),
     "negative-length": raw(_head(-1) + PNG, close),
     "two-lengths": raw(_head(10, f"Content-Length: {len(PNG)}\r\n") + PNG, close),
+    "length-and-chunks": raw(
+        _head(10, "Transfer-Encoding: chunked\r\n") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(PNG), PNG), close
+    ),
     "bad-chunk": raw(_head(None, "Transfer-Encoding: chunked\r\n") + b"zz\r\n" + PNG, close),
     "open-chunks": raw(_head(None, "Transfer-Encoding: chunked\r\n") + b"4\r\n" + PNG[:4] + b"\r\n", close),
     "hang-up": raw(b"", close),

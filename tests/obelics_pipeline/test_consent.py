@@ -81,6 +81,13 @@ def test_robots_header_and_tag(value: str, directives: list[str]) -> None:
         pytest.param([("tdm-reservation", "0")], [("tdm-reservation", "")], (), id="TDM not reserved"),
         pytest.param([("tdm-reservation", "0, 1")], [], ("tdm-reservation:1",), id="TDM joined headers"),
         pytest.param([("tdm-policy", "https://e.org/p")], [], ("tdm-policy",), id="TDM policy"),
+        pytest.param(
+            [("content-usage", "train-ai=n, train-ai=y")],
+            [],
+            ("content-usage:train-ai=n",),
+            id="usage said twice",
+        ),
+        pytest.param([("content-usage", "train-ai, =n, train-ai==n, n")], [], (), id="usage that is none"),
         pytest.param([("content-usage", "train-ai=n")], [], ("content-usage:train-ai=n",), id="usage"),
         pytest.param(
             [("content-usage", "search=y, train-ai=n;x=1, bots=n")],

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from reserved_images import VOCABULARY, credentials, picture, xmp
 
 from obelics_pipeline.embedded import MAX_PACKET, embedded
 
-VOCABULARY = "http://ns.useplus.org/ldf/vocab/"
 PROHIBITED = ("data-mining:DMI-PROHIBITED-AIMLTRAINING",)
-
-
-def xmp(value: str = "DMI-PROHIBITED-AIMLTRAINING", extra: str = "") -> bytes:
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/">'
-        f"<plus:DataMining>{VOCABULARY}{value}</plus:DataMining>{extra}</rdf:Description></rdf:RDF></x:xmpmeta>"
-    ).encode()
-
-
-def picture(kind: str, packet: bytes | None = None) -> bytes:
-    """A small picture with an XMP packet, as Pillow writes it."""
-    stream = io.BytesIO()
-    given = {} if packet is None else {"xmp": packet}
-    if kind == "PNG" and packet is not None:
-        info = PngInfo()
-        info.add_itxt("XML:com.adobe.xmp", packet.decode("latin-1"), zip=True)
-        given = {"pnginfo": info}  # type: ignore[dict-item]
-    Image.new("RGB", (16, 16), "red").save(stream, kind, **given)
-    return stream.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
@@ -106,30 +83,6 @@ def test_a_bomb_in_a_chunk_is_read_to_its_bound() -> None:
     assert embedded(png(b" " * (50 * MAX_PACKET) + xmp())) == ()
 
 
-def cbor(entries: dict[str, str], label: str) -> bytes:
-    """The assertion of Content Credentials as it stands in a file."""
-
-    def text(value: str) -> bytes:
-        return (
-            bytes([0x60 + len(value)]) + value.encode()
-            if len(value) < 24
-            else b"\x78" + bytes([len(value)]) + value.encode()
-        )
-
-    uses = b"".join(
-        text(f"{label}.{name}") + b"\xa1" + text("use") + text(use) for name, use in entries.items()
-    )
-    return (
-        b"jumb"
-        + bytes(8)
-        + f"{label}.training-mining\0".encode()
-        + b"\xa1"
-        + text("entries")
-        + b"\xa4"
-        + uses
-    )
-
-
 @pytest.mark.parametrize("label", ["c2pa", "cawg"])
 @pytest.mark.parametrize(
     ("entries", "signals"),
@@ -147,7 +100,7 @@ def cbor(entries: dict[str, str], label: str) -> bytes:
     ],
 )
 def test_content_credentials(label: str, entries: dict[str, str], signals: tuple[str, ...]) -> None:
-    assert embedded(picture("JPEG") + cbor(entries, label)) == signals
+    assert embedded(picture("JPEG") + credentials(entries, label)) == signals
 
 
 HEADS = st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"GIF89a"])

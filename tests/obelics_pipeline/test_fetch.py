@@ -63,13 +63,14 @@ STATUSES = {
     FetchStatus.NOT_IMAGE: "html-as-image svg",
     FetchStatus.UNDECODABLE: "half-jpeg jpeg-without-end",
     FetchStatus.TOO_MANY_PIXELS: "bomb lying-header",
-    FetchStatus.TOO_LARGE: "big endless announced-too-large gzip-bomb",
+    FetchStatus.TOO_LARGE: "big endless announced-too-large gzip-bomb brotli-bomb",
     FetchStatus.TRUNCATED: "short reset-in-body open-chunks",
     FetchStatus.TIMEOUT: "never stall stall-in-body drip drip-headers",
-    FetchStatus.REDIRECT: "loop hops/6 to-file to-ftp to-data to-nonsense",
+    FetchStatus.REDIRECT: "loop hops/6 hops/10 to-file to-ftp to-data to-nonsense",
     FetchStatus.BLOCKED_ADDRESS: "to-metadata to-mapped-metadata",
     FetchStatus.CONNECT: "hang-up reset",
-    FetchStatus.PROTOCOL: "negative-length two-lengths long bad-chunk not-http header-flood long-header",
+    FetchStatus.PROTOCOL: "negative-length two-lengths length-and-chunks long bad-chunk not-http "
+    "header-flood long-header",
 }
 EXPECTED = {name: status for status, names in STATUSES.items() for name in names.split()}
 ELSEWHERE = {"to-ssh", "hops", "robots.txt"}  # tested with other options, or above with a number
