@@ -67,7 +67,10 @@ def test_memory_is_bounded_and_stuck_urls_are_few_seconds() -> None:
     assert figures["memory, 256 in flight"]["passed"], run.stdout
     assert figures["memory of the child"]["passed"], run.stdout
     assert figures["URLs without exactly one status"]["value"] == 0
+    assert figures["images other than served"]["value"] == 0
     assert figures["longest gap between results"]["passed"], run.stdout
+    assert figures["worst single URL"]["passed"], run.stdout
+    assert figures["worst single URL"]["value"] > 2, "some never answer"
 
 
 def test_registry_measures_look_ups_and_memory() -> None:

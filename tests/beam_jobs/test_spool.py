@@ -140,9 +140,11 @@ def test_killed_at_random_nothing_is_lost_or_double_and_little_is_asked_twice(tm
     del CASES["numbered"]
     results = pq.read_table(tmp_path / "image_results").to_pylist()
     assert [row["url"] for row in results] == sorted(f"http://a.example/numbered/{n}" for n in range(COUNT))
+    stored = (tmp_path / "images/part-00000.parquet").read_bytes()
     for row in results:
         body = bodies[int(row["url"].rsplit("/", 1)[1])]
         assert (row["status"], row["sha256"]) == ("ok", hashlib.sha256(body).hexdigest())
+        assert stored[row["offset"] : row["offset"] + row["num_bytes"]] == body
     assert endings.count(signal.SIGKILL) > KILLS / 2
     assert len(asked) - len(set(asked)) <= KILLS * (AT_ONCE + 1)  # the window, and the one that is being kept
     assert not (Path(Workspace(str(tmp_path), "images", "f" * 32).folder) / "scratch" / "part-00000").exists()
