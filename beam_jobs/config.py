@@ -54,7 +54,7 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
         So work stays done when a server that stands in for others moves to another port.
         """
-        pace = {"concurrency", "per_host", "contact", "scorer"}
+        pace = {"concurrency", "per_host", "max_bytes_in_flight", "contact", "scorer"}
         values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
         scorer = {"scorer": scorer_identity(self.scorer)} if self.scorer else {}
         return values | {"hosts": sorted(self.hosts)} | scorer

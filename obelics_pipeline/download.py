@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cache
 from socket import AI_NUMERICHOST, AddressFamily
 from types import TracebackType
@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from obelics_pipeline.answer import Answer, failed, patience_of, readable, status_of
+from obelics_pipeline.byte_budget import ByteBudget
 from obelics_pipeline.consent import signals
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
 from obelics_pipeline.hosts import Asking, Hosts, Refuse
@@ -53,12 +54,16 @@ def _port_allowed(target: str, options: FetchOptions) -> bool:
 
 
 class _Wanted(msgspec.Struct, frozen=True):
-    """What is asked for: how much of a body is taken, and whether what is longer is ``cut`` or of no use."""
+    """What is asked for: how much of a body is taken, and whether what is longer is ``cut`` or of no use.
+
+    A body that is handed on counts in ``budget`` until it is let go.
+    """
 
     max_bytes: int
     refuse: Refuse
     headers: dict[str, str] | None = None
     cut: bool = False
+    budget: ByteBudget | None = None
 
 
 _HOST_FILE: Final = _Wanted(MAX_BYTES, lambda signals: None, {"Accept": "*/*"}, cut=True)
@@ -73,7 +78,8 @@ class Client:
 
     def __init__(self, options: FetchOptions, asking: Asking) -> None:
         self._options = options
-        self._image = _Wanted(options.max_bytes, asking.refuse)
+        self._bytes = ByteBudget(options.max_bytes_in_flight)
+        self._image = _Wanted(options.max_bytes, asking.refuse, budget=self._bytes)
         self._hosts = Hosts(options, asking, self._host_file)
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -103,7 +109,10 @@ class Client:
         await self._session.close()
 
     async def get(self, url: str) -> Answer:
-        """Ask for ``url`` and where it leads; never raises for what a server or a network does."""
+        """Ask for ``url`` and where it leads; never raises for what a server or a network does.
+
+        The body of the answer counts as held until it is given to ``let_go``.
+        """
         target = target_of(url, self._options)
         if isinstance(target, Answer):
             return target
@@ -141,6 +150,10 @@ class Client:
             target = following
         return _redirected(answer, f"more than {self._options.max_redirects} times"), seconds
 
+    def let_go(self, answer: Answer) -> None:
+        """Nobody needs the body of ``answer``, which ``get`` gave, any more."""
+        self._bytes.give(len(answer.body))
+
     async def _in_turn(self, target: str, seconds: float, wanted: _Wanted) -> tuple[Answer, float]:
         """Wait for a place at the host, which costs the URL none of its time, and ask; what time is left."""
         url = URL(target, encoded=True)
@@ -157,14 +170,16 @@ class Client:
     async def _ask(self, url: URL, seconds: float, wanted: _Wanted) -> Answer:
         try:
             async with (
-                asyncio.timeout(seconds),
+                asyncio.timeout(seconds) as deadline,
                 self._session.get(url, headers=wanted.headers, allow_redirects=False) as response,
             ):
-                return await self._answer(response, wanted)
+                return await self._answer(response, wanted, deadline)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return failed(error)
 
-    async def _answer(self, response: aiohttp.ClientResponse, wanted: _Wanted) -> Answer:
+    async def _answer(
+        self, response: aiohttp.ClientResponse, wanted: _Wanted, deadline: asyncio.Timeout
+    ) -> Answer:
         answer = Answer(
             status_of(response.status),
             http_status=response.status,
@@ -180,7 +195,16 @@ class Client:
             return msgspec.structs.replace(answer, status=FetchStatus.OPTOUT, detail=reason)
         if location is not None and redirects:
             return msgspec.structs.replace(answer, location=readable(location))
-        return await self._with_body(answer, response, wanted)
+        if wanted.budget is None:
+            return await self._with_body(answer, response, wanted)
+        room = min(response.content_length or wanted.max_bytes, wanted.max_bytes)
+        await _unhurried(deadline, wanted.budget.take(room))
+        try:
+            answer = await self._with_body(answer, response, wanted)
+            room -= len(answer.body)
+        finally:
+            wanted.budget.give(room)
+        return answer
 
     async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse, wanted: _Wanted) -> Answer:
         limit = wanted.max_bytes
@@ -239,6 +263,16 @@ class _Names(AbstractResolver):
 def _tls() -> ssl.SSLContext:
     """One context for all connections: to load the certificates costs 20 ms."""
     return ssl.create_default_context()
+
+
+async def _unhurried(deadline: asyncio.Timeout, waiting: Awaitable[None]) -> None:
+    """Wait, for room say, without a loss of time until ``deadline``."""
+    clock, until = asyncio.get_running_loop().time, deadline.when()
+    assert until is not None
+    left = until - clock()
+    deadline.reschedule(None)
+    await waiting
+    deadline.reschedule(clock() + left)
 
 
 def _having_seen(answer: Answer, signals: tuple[str, ...]) -> Answer:

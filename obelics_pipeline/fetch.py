@@ -50,8 +50,8 @@ def fetch_images(
     Failures that may pass are tried again when all others are done (``FetchOptions.retry_wait``).
 
     ``urls`` is read as places become free, and no more than ``options.concurrency`` URLs are on their way or
-    waiting to be taken, which bounds the memory at that many bodies. URLs that wait for their host
-    (``per_host``) take places too: mix the hosts, by a hash of the URL say. URLs are not compared: one
+    waiting to be taken; ``options.max_bytes_in_flight`` bounds the memory of their bodies. URLs that wait for
+    their host (``per_host``) take places too: mix the hosts, by a hash of the URL say. URLs are not compared: one
     that is passed twice is downloaded twice. Close the generator to stop early; the rest is given up.
     """
     asking = _asking(options, refuse, agents, ai_agents)
@@ -140,7 +140,10 @@ class _Network:
                     under_way += 1
                 elif not patience.takes(url, spared, asked=False):
                     complete.append((url, spared))
-            yield from complete
+            for url, answer in complete:
+                yield url, answer
+                if answer.body:
+                    self._loop.call_soon_threadsafe(self._client.let_go, answer)
             complete.clear()
             if not under_way:
                 return

@@ -66,7 +66,8 @@ class FetchStatus(StrEnum):
 
 
 _POSITIVE: Final = (
-    "connect_timeout", "total_timeout", "max_bytes", "max_pixels", "concurrency", "per_host", "host_failures"
+    "connect_timeout", "total_timeout", "max_bytes", "max_bytes_in_flight", "max_pixels", "concurrency", "per_host",
+    "host_failures",
 )  # fmt: skip
 
 
@@ -79,6 +80,9 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests for a name (or ``*.suffix``) are dialled at an address and port; URL and Host header stay.
     ``allow_private`` lets loopback and private networks be dialled; link-local, multicast, reserved and
     cloud metadata addresses are refused in any case. ``ports`` are those that a URL may name; none means any.
+
+    Bodies that are being read and those that wait to be taken are together never more than ``max_bytes_in_flight``;
+    a URL that waits for that loses none of its time.
 
     A body that after five seconds has come with less than ``min_rate`` bytes per second is given up. Failures that
     may pass (no address, no connection, no answer in time, 429, 5xx) are tried once more, after all others and a
@@ -94,6 +98,7 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_timeout: float = 5.0
     total_timeout: float = 20.0
     max_bytes: int = 10_000_000
+    max_bytes_in_flight: int = 512_000_000
     max_pixels: int = 64_000_000
     min_rate: int = 1_000
     retry_wait: float = 30.0
@@ -112,6 +117,11 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it has to be a number greater than 0")
+        if self.max_bytes_in_flight < self.max_bytes:
+            raise ValueError(
+                f"max_bytes_in_flight is {self.max_bytes_in_flight}; "
+                f"one body alone may have max_bytes, {self.max_bytes}"
+            )
         for name in ("retry_wait", "min_rate"):
             if not 0 <= getattr(self, name) < inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it has to be a number, 0 for none")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import io
 import socket
 import ssl
 import time
+import tracemalloc
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 import trustme
-from faultserver import CASES, JPEG, FaultServer, png_of, reply
+from faultserver import CASES, JPEG, PNG, FaultServer, Request, png_of, reply
 
 from obelics_pipeline import download
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
@@ -90,3 +93,68 @@ def test_a_large_transparent_picture_takes_its_time_and_no_more(
 ) -> None:
     monkeypatch.setitem(CASES, "wide", reply(200, png_of(4000, 4000, bits=8, colour=6)))
     assert fetch_one(server.url("wide"), max_pixels=most).status is status
+
+
+# Many bodies at once
+
+BODY, BODIES, AT_ONCE, ROOM = 4_000_000, 40, 16, 8_000_000
+
+
+async def _pieces(request: Request, writer: asyncio.StreamWriter) -> None:
+    """A picture with much behind it, in pieces: the server itself holds little. ``/pieces/announced`` says how much."""
+    announced = "announced" in request.path
+    writer.write(
+        _HEAD + (b"Content-Length: %d\r\n\r\n" % BODY if announced else b"Connection: close\r\n\r\n")
+    )
+    for start in range(0, BODY, 50_000):
+        writer.write((PNG if start == 0 else b"").ljust(50_000, b"\0"))
+        await writer.drain()
+    if not announced:
+        writer.close()
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
+
+
+@pytest.mark.parametrize("path", ["announced", "not-told"])
+def test_bodies_that_are_held_at_once_have_bounds_and_none_is_late(
+    path: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen are on their way at a time; the taker needs longer for all than each of them has."""
+    monkeypatch.setitem(CASES, "pieces", _pieces)
+    options = LOCAL(
+        total_timeout=2, max_bytes=BODY, max_bytes_in_flight=ROOM, concurrency=AT_ONCE, per_host=AT_ONCE
+    )
+    statuses, most = Counter[FetchStatus](), 0
+    tracemalloc.start()
+    try:
+        for result in fetch_images((server.url(f"pieces/{path}?{n}") for n in range(BODIES)), options):
+            statuses[result.status] += 1
+            assert result.num_bytes == BODY
+            time.sleep(0.06)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert statuses == {FetchStatus.OK: BODIES}
+    copies, buffers = (
+        3 * BODY,
+        AT_ONCE * 1_000_000,
+    )  # of the one that is checked; of the connections, on both sides
+    assert most < ROOM + copies + buffers < AT_ONCE * BODY * 3 / 4
+
+
+@pytest.mark.parametrize("stuck", ["stall", "stall-in-body", "drip"])
+def test_bodies_that_never_come_give_their_room_back(stuck: str, server: FaultServer) -> None:
+    urls = [server.url(f"{stuck}?{n}") for n in range(6)] + [server.url(f"until-close?{n}") for n in range(6)]
+    options = LOCAL(total_timeout=0.3, max_bytes=1000, max_bytes_in_flight=1000, per_host=20)
+    statuses = Counter(result.status for result in fetch_images(urls, options))
+    assert statuses == {FetchStatus.TIMEOUT: 6, FetchStatus.OK: 6}
+
+
+def test_stopping_early_leaves_nobody_waiting_for_room(server: FaultServer) -> None:
+    urls = [server.url(f"until-close?{n}") for n in range(20)]
+    results = fetch_images(urls, LOCAL(max_bytes=1000, max_bytes_in_flight=1000, per_host=20))
+    next(results)
+    begun = time.monotonic()
+    results.close()
+    assert time.monotonic() - begun < 1

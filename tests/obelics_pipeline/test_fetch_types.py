@@ -17,6 +17,7 @@ LOOPBACK = "127.0.0.1:8801"
         pytest.param({"total_timeout": float("nan")}, "total_timeout is nan", id="a time that is no number"),
         pytest.param({"total_timeout": float("inf")}, "total_timeout is inf", id="a time without end"),
         pytest.param({"max_bytes": -1}, "max_bytes is -1", id="negative size"),
+        pytest.param({"max_bytes_in_flight": 9_999_999}, "one body alone may have max_bytes", id="no room"),
         pytest.param({"max_redirects": -1}, "0 follows none", id="negative redirects"),
         pytest.param({"user_agent": " "}, "name in printable ASCII", id="no name"),
         pytest.param({"user_agent": "a\r\nCookie: b"}, "name in printable ASCII", id="a second header"),
