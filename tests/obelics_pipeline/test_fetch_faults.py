@@ -24,7 +24,7 @@ from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch
 
 pytestmark = pytest.mark.usefixtures("dialled")
 
-LOCAL = partial(FetchOptions, allow_private=True, ports=(), total_timeout=10, retry_wait=0)
+LOCAL = partial(FetchOptions, allow_private=True, ports=(), total_timeout=10, retry_wait=0, robots=False)
 
 
 def fetch_one(url: str, **options: Any) -> FetchResult:
