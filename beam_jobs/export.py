@@ -98,8 +98,7 @@ def write_shard(
     with OpenImages(images) as opened:
 
         def released(slot: Slot) -> Shown | Withheld:
-            body = opened.read(slot)
-            return release(body, slot.sha256 or "", config.images.max_pixels, config.export)
+            return release(opened.read(slot), slot, config.images.max_pixels, config.export)
 
         waiting, size = [], 0
         for _, record in sorted(records):

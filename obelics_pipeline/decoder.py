@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import IO, Final
 
 import msgspec
 import numpy as np
 
+from obelics_pipeline.blur import Box, blurred
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.image import ImageFacts, Pixels, inspect, thumbnail
 
@@ -29,9 +30,11 @@ MEMORY: Final = 1_000_000_000
 SECONDS: Final = 20.0
 """What the decoding of one image may take; the largest that pass take two, on an idle machine."""
 
-_HEAD: Final = Struct("<IIHH")
-"""The length of what follows, the most pixels of the image, and the height and width of the thumbnail that is wanted, 0
-if it is the facts. In an answer only the length counts."""
+_HEAD: Final = Struct("<IIHHi")
+"""The length of what follows, the most pixels of the image, the height and width of the thumbnail that is wanted
+(or 0), and the number of boxes that are to be blurred (or -1), which stand before the image. Else the facts are
+wanted. In an answer only the length counts."""
+_BOX: Final = Struct("<4I")
 _PIPE_BYTES: Final = 1 << 20
 """What a pipe takes before its writer has to wait: most images at once."""
 _ALONE: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -56,6 +59,11 @@ class Decoder:
         """``image.thumbnail``; none also of what kills the child or takes too long."""
         answer = self._answer(body, max_pixels, *size)
         return np.frombuffer(answer, np.uint8).reshape(*size, 3) if answer else None
+
+    def blurred(self, body: bytes, max_pixels: int, boxes: Sequence[Box]) -> bytes | None:
+        """``blur.blurred``; none also of what kills the child or takes too long."""
+        packed = b"".join(_BOX.pack(*box) for box in boxes)
+        return self._answer(packed + body, max_pixels, 0, 0, len(boxes)) or None
 
     def _answer(self, body: bytes, *wanted: int) -> bytes | None:
         """What the child says; None if it dies of it."""
@@ -120,16 +128,18 @@ def _start(memory: int, seconds: float) -> subprocess.Popen[bytes]:
     return child
 
 
-def _write(stream: IO[bytes], body: bytes, pixels: int = 0, height: int = 0, width: int = 0) -> None:
-    rest = memoryview(_HEAD.pack(len(body), pixels, height, width) + body)
+def _write(
+    stream: IO[bytes], body: bytes, pixels: int = 0, height: int = 0, width: int = 0, boxes: int = -1
+) -> None:
+    rest = memoryview(_HEAD.pack(len(body), pixels, height, width, boxes) + body)
     while rest:
         rest = rest[stream.write(rest) :]
 
 
-def _read(stream: IO[bytes]) -> tuple[bytes, int, tuple[int, int]]:
+def _read(stream: IO[bytes]) -> tuple[bytes, int, tuple[int, int], int]:
     """A message and what stands before it; ``EOFError`` if there is none, or only a part of it."""
-    length, pixels, *size = _HEAD.unpack(_exactly(stream, _HEAD.size))
-    return _exactly(stream, length), pixels, (size[0], size[1])
+    length, pixels, height, width, boxes = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    return _exactly(stream, length), pixels, (height, width), boxes
 
 
 def _exactly(stream: IO[bytes], length: int) -> bytes:
@@ -163,7 +173,10 @@ def main() -> None:
             _write(sink, answer)
 
 
-def _look(body: bytes, max_pixels: int, size: tuple[int, int]) -> bytes:
+def _look(body: bytes, max_pixels: int, size: tuple[int, int], boxes: int) -> bytes:
+    if boxes >= 0:
+        end = boxes * _BOX.size
+        return blurred(body[end:], max_pixels, list(_BOX.iter_unpack(body[:end]))) or b""
     if not all(size):
         return msgspec.msgpack.encode(inspect(body, max_pixels))
     pixels = thumbnail(body, max_pixels, size)

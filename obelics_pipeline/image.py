@@ -48,7 +48,7 @@ def inspect(body: bytes, max_pixels: int) -> ImageFacts | FetchStatus:
     first frame of an animation, is decoded in the steps of ``datasets.Image``, EXIF orientation included,
     only smaller where JPEG permits: what passes here decodes there.
     """
-    return _opened(body, max_pixels, _decoded)
+    return opened(body, max_pixels, _decoded)
 
 
 def thumbnail(body: bytes, max_pixels: int, size: tuple[int, int]) -> Pixels | None:
@@ -56,11 +56,11 @@ def thumbnail(body: bytes, max_pixels: int, size: tuple[int, int]) -> Pixels | N
 
     Never raises. JPEG decodes to a fraction of its size if that is enough.
     """
-    pixels = _opened(body, max_pixels, partial(_thumbnail, size))
+    pixels = opened(body, max_pixels, partial(_thumbnail, size))
     return None if isinstance(pixels, FetchStatus) else pixels
 
 
-def _opened(body: bytes, max_pixels: int, look: Callable[[Image.Image], T]) -> T | FetchStatus:
+def opened(body: bytes, max_pixels: int, look: Callable[[Image.Image], T]) -> T | FetchStatus:
     """What ``look`` finds in an image, or why there is none to be looked at."""
     if not begins_like_an_image(body):
         return FetchStatus.NOT_IMAGE

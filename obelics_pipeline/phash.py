@@ -78,7 +78,13 @@ def plain(image: Image.Image) -> Image.Image:
     if max(image.size) > _MOST:
         size = min(image.width, _MOST), min(image.height, _MOST)
         image = image.resize(size, Image.Resampling.NEAREST)
-    if image.mode.startswith("I;16"):  # Pillow would cut these to 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image = eight_bits(image)
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
     return image if image.mode == mode else image.convert(mode)
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """``image``, if it has 16 bits for each value, with the upper 8: Pillow would cut it to 255."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image

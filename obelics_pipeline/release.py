@@ -11,7 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from obelics_pipeline.assembled import Slot
 from obelics_pipeline.decoder import decoder
+from obelics_pipeline.faces import FaceOptions, face_detector, fitted, on_picture, padded
 from obelics_pipeline.image import ImageFacts
 from obelics_pipeline.image_metadata import stripped
 
@@ -21,6 +23,8 @@ class Withheld(StrEnum):
 
     METADATA = "metadata_unclear"
     """Its file is not built so that its metadata could be taken away without touching the picture."""
+    FACES = "faces_unclear"
+    """It could not be looked at for faces, or what was found could not be blurred."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -36,24 +40,48 @@ class ReleaseOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image_metadata: Literal["strip", "keep"] = "strip"
     """``strip`` takes places, devices, owners, previews and comments out of the files of images, not their colours,
     orientation and credits, and leaves the pixels alone; ``keep`` publishes the bytes that servers sent."""
+    faces: FaceOptions | None = None
+    """Whose faces are blurred, if any: those that a detector finds."""
+
+    def __post_init__(self) -> None:
+        if self.faces is not None and self.image_metadata == "keep":
+            raise ValueError("faces needs image_metadata: strip; previews in metadata show the same faces")
 
 
-def release(body: bytes, sha256: str, max_pixels: int, options: ReleaseOptions) -> Shown | Withheld:
-    """What is published of the image ``body`` of that hash: equal images always become equal ones.
+def release(body: bytes, slot: Slot, max_pixels: int, options: ReleaseOptions) -> Shown | Withheld:
+    """What is published of the image ``body`` in ``slot``: equal images always become equal ones.
 
     A file that changes is decoded once more before and after, each in the child process: it has to look the same.
     """
     if options.image_metadata == "keep":
-        return Shown(body, sha256)
+        return _shown(body)
     made = stripped(body)
-    if made is body:
-        return Shown(body, sha256)
-    if made is None or not _look_alike(body, made, max_pixels):
+    if made is None or (made is not body and not _look_alike(body, made, max_pixels)):
         return Withheld.METADATA
-    return Shown(made, hashlib.sha256(made).hexdigest())
+    if options.faces is not None:
+        made = _without_faces(made, slot, max_pixels, options.faces)
+    return Withheld.FACES if made is None else _shown(made)
+
+
+def _shown(body: bytes) -> Shown:
+    return Shown(body, hashlib.sha256(body).hexdigest())
 
 
 def _look_alike(body: bytes, made: bytes, max_pixels: int) -> bool:
     with decoder() as child:
         facts = child.inspect(made, max_pixels)
         return isinstance(facts, ImageFacts) and facts == child.inspect(body, max_pixels)
+
+
+def _without_faces(body: bytes, slot: Slot, max_pixels: int, options: FaceOptions) -> bytes | None:
+    assert slot.width is not None
+    assert slot.height is not None
+    detector = face_detector(options.detector)
+    seen = fitted(slot.width, slot.height, detector.size)
+    with decoder() as child:
+        pixels = child.thumbnail(body, max_pixels, seen)
+        if pixels is None:
+            return None
+        found = detector.boxes(padded(pixels, detector.size), options.min_score)
+        boxes = on_picture(found, seen, slot.width, slot.height, options.margin)
+        return child.blurred(body, max_pixels, boxes)
