@@ -10,6 +10,7 @@ from beam_jobs.dedup import stage as dedup
 from beam_jobs.stages import LAYOUTS, Plan, Session
 from obelics_pipeline import report as reports
 from obelics_pipeline.manifest import code_version
+from obelics_pipeline.release import check_release
 from obelics_pipeline.report import Report, StageReport
 
 PLANS: Final[dict[str, Callable[[Session], Plan]]] = {
@@ -31,6 +32,8 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     if "images" in wanted:
         images.check(session.config)  # before hours of other work
         scores.check_scorer(session.config.images)
+    if "export" in wanted:
+        check_release(session.config.export)
     done = []
     for name in wanted:
         finished = stages.run(PLANS[name](session), session)

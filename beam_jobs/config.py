@@ -16,6 +16,7 @@ from filters.rules import check_lists
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
 from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.faces import identity as detector_identity
 from obelics_pipeline.fetch_types import FetchOptions
 from obelics_pipeline.registry import Registry
 from obelics_pipeline.release import ReleaseOptions
@@ -111,8 +112,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         consent = [policy, listed, captured]
         if stage == "images":
             return [section.result, *consent]
-        labels = [self.unsafe_labels] if stage == "export" and self.unsafe_labels else []
-        return [section, self.text.as_data(), *consent, *labels]
+        exported: list[Any] = []
+        if stage == "export":
+            exported += [self.unsafe_labels] if self.unsafe_labels else []
+            exported += [detector_identity(self.export.faces.detector)] if self.export.faces else []
+        return [section, self.text.as_data(), *consent, *exported]
 
 
 def shipped() -> tuple[str, ...]:

@@ -281,7 +281,8 @@ def size_of(row: dict[str, Any]) -> int:
 
 def card(documents: int, images: int, options: ReleaseOptions) -> str:
     """The card of a dataset, ``README.md``, of so many documents and images."""
-    return _CARD.format(documents=documents, images=images, bytes=_BYTES[options.image_metadata])
+    told = _BYTES[options.image_metadata] + _FACES * (options.faces is not None)
+    return _CARD.format(documents=documents, images=images, bytes=told)
 
 
 _BYTES: Final = {
@@ -289,6 +290,10 @@ _BYTES: Final = {
     "strip": "Images are as the server sent them, to the pixel, but their files tell nothing of places, devices and\n"
     "owners; orientation, colours, credits and reservations stay in them.",
 }
+_FACES: Final = (
+    "\nFaces that a detector found are blurred; these images have been encoded again. `image_info.phash` is that of\n"
+    "the original."
+)
 _CARD: Final = """\
 ---
 configs:

@@ -13,6 +13,7 @@ import msgspec
 
 from obelics_pipeline.assembled import Slot
 from obelics_pipeline.decoder import decoder
+from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.faces import FaceOptions, face_detector, fitted, on_picture, padded
 from obelics_pipeline.image import ImageFacts
 from obelics_pipeline.image_metadata import stripped
@@ -46,6 +47,15 @@ class ReleaseOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.faces is not None and self.image_metadata == "keep":
             raise ValueError("faces needs image_metadata: strip; previews in metadata show the same faces")
+
+
+def check_release(options: ReleaseOptions) -> None:
+    """Raise ``ConfigError`` if faces are to be found and the detector, or what computes it, cannot be used."""
+    if options.faces is not None:
+        try:
+            face_detector(options.faces.detector)
+        except ConfigError as error:
+            raise ConfigError(f"export.faces.detector: {error}") from error
 
 
 def release(body: bytes, slot: Slot, max_pixels: int, options: ReleaseOptions) -> Shown | Withheld:

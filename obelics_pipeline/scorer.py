@@ -5,36 +5,26 @@ Any classifier in the ONNX format is used as a small file describes it. None is 
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from importlib import import_module
 from itertools import islice
-from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
+from typing import Annotated, Final, Literal, Protocol
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
 from obelics_pipeline.config import convert, file_digest, read_yaml_file, suggestion
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.image import Pixels
-
-Floats: TypeAlias = npt.NDArray[np.float32]
+from obelics_pipeline.onnx_model import Floats, OnnxModel, PictureModel, model_digest
 
 UNSCORED: Final = "unscored"
 """In the place of a label, for pictures of which there is no score."""
 
 BATCH: Final = 10_000_000
 """Bytes of the thumbnails that are held at a time: 66 of 224 by 224 pixels."""
-
-Size: TypeAlias = Annotated[int, Meta(ge=1, le=4096)]
-Channels: TypeAlias = tuple[float, float, float]
 
 
 class Scorer(Protocol):
@@ -56,28 +46,19 @@ class Scorer(Protocol):
         """The scores, ``[n, labels]``, of RGB thumbnails, ``[n, height, width, 3]``."""
 
 
-class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file that describes a classifier.
+class Classifier(PictureModel, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The file that describes a classifier; a picture is resized to ``size`` whatever its shape.
 
-    ``model`` is the path of the ONNX file, from the folder of this one; ``sha256``, if given, what it has to be.
-    ``labels`` name its outputs in order, ``limits`` the highest score that is still safe. A picture is resized to
-    ``size`` (height, width) whatever its shape; its values, 0 to 255, become (value / ``scale`` - ``mean``) / ``std``,
-    where ``mean`` and ``std`` are in the order of ``colours``. ``output`` says what the outputs are.
+    ``labels`` name its outputs in order, ``limits`` the highest score that is still safe. ``output`` says what the
+    outputs are.
     """
 
-    model: str
     labels: Annotated[tuple[str, ...], Meta(min_length=1)]
     limits: dict[str, float]
-    sha256: str | None = None
-    size: tuple[Size, Size] = (224, 224)
-    layout: Literal["nhwc", "nchw"] = "nhwc"
-    colours: Literal["rgb", "bgr"] = "rgb"
-    scale: Annotated[float, Meta(gt=0)] = 255.0
-    mean: Channels = (0.0, 0.0, 0.0)
-    std: Channels = (1.0, 1.0, 1.0)
     output: Literal["probabilities", "logits", "sigmoid"] = "probabilities"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("labels holds a name twice; each output has its own")
         if not self.limits:
@@ -87,8 +68,6 @@ class Classifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"limits: no label {suggestion(label, self.labels)}")
             if not 0 <= limit <= 1:
                 raise ValueError(f"limits: {label} is {limit}; scores are 0 to 1")
-        if not all(0 < part < math.inf for part in self.std):
-            raise ValueError(f"std is {self.std}; each of the three is greater than 0")
 
 
 def described(path: str) -> Classifier:
@@ -102,30 +81,11 @@ def identity(path: str) -> list[object]:
     Not its limits: other ones can be tried on the same scores. ``ConfigError`` as ``described``, or without a model.
     """
     about = described(path)
-    used = {name: value for name, value in msgspec.structs.asdict(about).items() if name not in _OTHER}
-    return [used, _digest(path, about)]
-
-
-_OTHER: Final = frozenset({"model", "sha256", "limits"})
-"""Of a description what says nothing of how a score comes about, or what the bytes of the model say better."""
-
-
-def _model(path: str, about: Classifier) -> Path:
-    return Path(path).parent / about.model
-
-
-def _digest(path: str, about: Classifier) -> str:
-    model = _model(path, about)
-    try:
-        return file_digest(str(model))
-    except OSError as error:
-        raise ConfigError(f"{path}: model: {str(model)!r} cannot be read ({error.strerror})") from error
+    return [about.used("limits"), model_digest(path, about)]
 
 
 class OnnxScorer:
-    """A classifier that ONNX Runtime computes on the CPU, in one thread, one picture at a time.
-
-    So scores depend neither on the batch nor on the number of workers, and a worker takes one core.
+    """A classifier that ONNX Runtime computes; scores depend neither on the batch nor on the number of workers.
 
     Args:
         path: of the file that describes the classifier (``Classifier``), YAML or JSON.
@@ -134,17 +94,7 @@ class OnnxScorer:
 
     def __init__(self, path: str) -> None:
         self._about = about = described(path)
-        self._session = _session(path, about)
-        inputs = self._session.get_inputs()
-        if [(given.type, len(given.shape)) for given in inputs] != [("tensor(float)", 4)]:
-            told = ", ".join(f"{given.name}: {given.type} {given.shape}" for given in inputs) or "nothing"
-            raise ConfigError(
-                f"{path}: model: {about.model!r} takes {told}; it has to take one batch of pictures, "
-                "tensor(float) with 4 dimensions"
-            )
-        self._input = inputs[0].name
-        self._channels = [2, 1, 0] if about.colours == "bgr" else [0, 1, 2]
-        self._mean, self._std = (np.array(part, np.float32) for part in (about.mean, about.std))
+        self._model = OnnxModel(path, about)
         self._check(path)
 
     @property
@@ -170,24 +120,13 @@ class OnnxScorer:
         return np.array(rows, np.float32).reshape(len(batch), len(self.labels))
 
     def _outputs(self, picture: Pixels) -> Floats:
-        values = picture[:, :, self._channels].astype(np.float32) / np.float32(self._about.scale)
-        values = (values - self._mean) / self._std
-        if self._about.layout == "nchw":
-            values = values.transpose(2, 0, 1)
-        found = np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(values)[None]})[0])
-        return _probabilities(found.astype(np.float32).ravel(), self._about.output)
+        found = self._model.outputs(picture)[self._model.names[0]]
+        return _probabilities(found.ravel(), self._about.output)
 
     def _check(self, path: str) -> None:
         """Try one picture, so that what does not fit is told before anything runs."""
         about = self._about
-        try:
-            found = self._outputs(np.zeros((*about.size, 3), np.uint8))
-        except Exception as error:  # ONNX Runtime has classes for its errors, and promises none of them
-            told = " ".join(str(error).split())[:200]
-            raise ConfigError(
-                f"{path}: model: {about.model!r} takes no picture of size {list(about.size)} in layout "
-                f"{about.layout}: {told}"
-            ) from error
+        found = self._outputs(np.zeros((*about.size, 3), np.uint8))
         if len(found) != len(about.labels):
             raise ConfigError(
                 f"{path}: labels names {len(about.labels)}, {about.model!r} has {len(found)} outputs; "
@@ -198,37 +137,6 @@ class OnnxScorer:
                 f"{path}: output: {about.model!r} does not give {about.output} for a black picture; "
                 "they may be logits (one label holds) or for a sigmoid (each for itself)"
             )
-
-
-def _session(path: str, about: Classifier) -> Any:
-    """The model, ready to compute."""
-    model = _model(path, about)
-    try:
-        content = model.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: model: {str(model)!r} cannot be read ({error.strerror})") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if about.sha256 is not None and about.sha256.lower() != digest:
-        raise ConfigError(f"{path}: sha256 is another than that of {str(model)!r}, {digest}")
-    runtime = _package()
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors
-    try:
-        return runtime.InferenceSession(os.fspath(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
-        told = " ".join(str(error).split())[:200]
-        raise ConfigError(
-            f"{path}: model: {str(model)!r} is no ONNX model that can be used: {told}"
-        ) from error
-
-
-def _package() -> Any:
-    try:
-        return import_module("onnxruntime")
-    except ImportError as error:
-        fix = "pip install 'obelics-builder[nsfw]'"
-        raise ConfigError(f"classifiers of images need the package onnxruntime: {fix}") from error
 
 
 def _probabilities(outputs: Floats, kind: str) -> Floats:
@@ -247,7 +155,7 @@ _LOCK: Final = Lock()
 
 def onnx_scorer(path: str) -> OnnxScorer:
     """The scorer that the file at ``path`` describes, loaded once per process; ``ConfigError`` as ``OnnxScorer``."""
-    versions = _digest(path, described(path)), file_digest(path)
+    versions = model_digest(path, described(path)), file_digest(path)
     with _LOCK:
         return _load(path, versions)
 

@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
+from tiny_detectors import boxes_by_colour, described
 
-from beam_jobs.config import Config, ExportSection, section_hash
+from beam_jobs.config import Config, ExportSection, load, section_hash
 from beam_jobs.export import write_shard
 from beam_jobs.parts import PartReport, Workspace, run_part
 from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode, Source
+from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.faces import FaceOptions
 from obelics_pipeline.image import ImageFacts, inspect
+from obelics_pipeline.image_metadata import stripped
 from obelics_pipeline.images_table import IMAGES, IMAGES_OPTIONS, ImageFile
 from obelics_pipeline.parquet import ParquetFile
 from obelics_pipeline.recheck import Lists, tombstones
+from obelics_pipeline.release import Shown, Withheld, check_release, release
 
 
 def jpeg(orientation: int = 6, tail: bytes = b"") -> bytes:
@@ -98,6 +104,93 @@ def test_images_are_kept_as_they_were_served_if_that_is_wanted(tmp_path: Path) -
     assert all(info["sha256"] == info["sha256_original"] for info in row["image_info"])
 
 
+def squares(colour: tuple[int, int, int], orientation: int = 1, kind: str = "JPEG") -> bytes:
+    """A picture of one colour, with fine squares in it."""
+    values = np.full((30, 40, 3), colour, np.uint8) // 2 + np.random.default_rng(1).integers(
+        0, 128, values.shape, np.uint8
+    )
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    picture = Image.fromarray(values).resize((160, 120), Image.Resampling.NEAREST)
+    picture.save(stream, kind, exif=exif, **({"quality": 98} if kind == "JPEG" else {}))
+    return stream.getvalue()
+
+
+def seen(body: bytes) -> Any:
+    with Image.open(io.BytesIO(body)) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB")).astype(int)
+
+
+def detecting(folder: Path, **options: Any) -> Config:
+    """Red pictures have a face in the left half of what is seen, blue ones have none."""
+    path = described(folder, boxes_by_colour((0.0, 0.0, 0.25, 0.5)))
+    return Config(
+        export=ExportSection(faces=FaceOptions(path, **{"min_score": 0.3, "margin": 0.0, **options}))
+    )
+
+
+def test_faces_are_blurred_and_pictures_without_stay_as_they_are(tmp_path: Path) -> None:
+    red, blue = squares((255, 0, 0)), stripped(squares((0, 0, 255)))
+    assert blue is not None
+    report, [row] = shard(tmp_path, detecting(tmp_path), red, blue)
+    assert report.tally.levels["images"].kept == 2
+    first, second = (image["bytes"] for image in row["images"])
+    assert second == blue
+    difference = np.abs(seen(first) - seen(red)).mean(axis=2)
+    # What is seen has 64 × 85 of 64 × 96 pixels, so the box is 24 / 85 of the width and half of the height.
+    assert difference[:58, :44].mean() > 20
+    assert difference[:, 56:].mean() < 4
+    assert difference[72:].mean() < 4
+    info = row["image_info"][0]
+    assert info["sha256"] == hashlib.sha256(first).hexdigest() != info["sha256_original"]
+    assert info["sha256_original"] == hashlib.sha256(red).hexdigest()
+    assert (info["width"], info["height"], info["format"]) == (160, 120, "jpeg")
+
+
+def test_the_same_picture_is_always_blurred_alike(tmp_path: Path) -> None:
+    config, body = detecting(tmp_path), squares((255, 0, 0), kind="PNG")
+    first, second = (shard(tmp_path, config, body)[1][0]["images"][0] for _ in range(2))
+    assert first == second
+    assert first["bytes"] != body
+
+
+def test_faces_are_found_upright(tmp_path: Path) -> None:
+    body = squares((255, 0, 0), orientation=6, kind="PNG")
+    _, [row] = shard(tmp_path, detecting(tmp_path), body)
+    difference = np.abs(seen(row["images"][0]["bytes"]) - seen(body)).mean(axis=2)
+    assert difference.shape == (160, 120)
+    # Seen are 64 × 48 pixels: the box is half of the width and half of the height.
+    assert difference[:80, :60].mean() > 20
+    assert difference[80:].sum() == difference[:, 60:].sum() == 0
+
+
+def test_what_cannot_be_looked_at_is_not_published(tmp_path: Path) -> None:
+    """A picture of more pixels than are decoded stands for one that kills the decoder."""
+    slot = Slot("ok", 200, "jpeg", 160, 120)
+    options = detecting(tmp_path).export
+    body = squares((255, 0, 0))
+    assert isinstance(release(body, slot, 64_000_000, options), Shown)
+    plain = stripped(body)
+    assert plain is not None
+    assert release(plain, slot, 160 * 120 - 1, options) is Withheld.FACES
+
+
+def test_a_detector_that_cannot_be_used_is_told_before_anything_runs(tmp_path: Path) -> None:
+    options = detecting(tmp_path).export
+    check_release(options)
+    (tmp_path / "tiny.onnx").unlink()
+    with pytest.raises(ConfigError, match=r"export.faces.detector: .*tiny.json: model: .*cannot be read"):
+        check_release(options)
+
+
+def test_previews_of_faces_do_not_stay(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("export: {image_metadata: keep, faces: {detector: d.yaml}}")
+    with pytest.raises(ConfigError, match="export: faces needs image_metadata: strip"):
+        load(str(path))
+
+
 @pytest.mark.parametrize("name", ["sha256", "sha256_original"])
 def test_a_list_may_name_the_hash_of_what_was_served_or_of_what_was_published(
     tmp_path: Path, name: str
@@ -119,3 +212,10 @@ def test_a_list_may_name_the_hash_of_what_was_served_or_of_what_was_published(
 def test_what_is_done_to_images_is_part_of_the_fingerprint() -> None:
     kept = Config(export=ExportSection("keep"))
     assert section_hash(kept.result_of("export")) != section_hash(Config().result_of("export"))
+
+
+def test_so_is_the_model(tmp_path: Path) -> None:
+    config = detecting(tmp_path)
+    before = section_hash(config.result_of("export"))
+    described(tmp_path, boxes_by_colour((0.0, 0.0, 0.5, 0.5)))
+    assert section_hash(config.result_of("export")) != before
