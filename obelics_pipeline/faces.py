@@ -7,8 +7,6 @@ scores, and YuNet, whose outputs have to be read by their strides.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from threading import Lock
 from typing import Annotated, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -17,10 +15,10 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from obelics_pipeline.blur import Box
-from obelics_pipeline.config import convert, file_digest, read_yaml_file
+from obelics_pipeline.config import convert, read_yaml_file
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.image import Pixels
-from obelics_pipeline.onnx_model import Floats, OnnxModel, PictureModel, model_digest
+from obelics_pipeline.onnx_model import Floats, OnnxModel, PictureModel, loaded, model_digest
 
 Boxes: TypeAlias = npt.NDArray[np.float64]
 """``[n, 4]``: left, top, right and bottom."""
@@ -167,19 +165,9 @@ def _described(path: str) -> Detector:
     return convert(read_yaml_file(path), Detector, path)
 
 
-_LOCK: Final = Lock()
-
-
 def face_detector(path: str) -> FaceDetector:
     """The detector that ``path`` describes, loaded once per process; ``ConfigError`` as ``OnnxDetector``."""
-    versions = model_digest(path, _described(path)), file_digest(path)
-    with _LOCK:
-        return _load(path, versions)
-
-
-@lru_cache(maxsize=2)
-def _load(path: str, versions: tuple[str, str]) -> FaceDetector:
-    return OnnxDetector(path)
+    return loaded(OnnxDetector, path, _described(path))
 
 
 class FaceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from threading import Lock
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +21,7 @@ from obelics_pipeline.config import file_digest
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.image import Pixels
 
+T = TypeVar("T")
 Floats: TypeAlias = npt.NDArray[np.float32]
 Size: TypeAlias = Annotated[int, Meta(ge=1, le=4096)]
 Channels: TypeAlias = tuple[float, float, float]
@@ -108,6 +112,22 @@ class OnnxModel:
         return {
             name: np.asarray(part).astype(np.float32) for name, part in zip(self.names, found, strict=True)
         }
+
+
+_LOCK: Final = Lock()
+
+
+def loaded(make: Callable[[str], T], path: str, about: PictureModel) -> T:
+    """``make(path)``, once per process as long as the description and its model are the same files."""
+    versions = model_digest(path, about), file_digest(path)
+    with _LOCK:
+        made: T = _load(make, path, versions)
+        return made
+
+
+@lru_cache(maxsize=4)
+def _load(make: Callable[[str], Any], path: str, versions: tuple[str, str]) -> Any:
+    return make(path)
 
 
 def _session(path: str, about: PictureModel) -> Any:

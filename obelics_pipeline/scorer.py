@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
-from threading import Lock
 from typing import Annotated, Final, Literal, Protocol
 
 import numpy as np
 from msgspec import Meta
 
-from obelics_pipeline.config import convert, file_digest, read_yaml_file, suggestion
+from obelics_pipeline.config import convert, read_yaml_file, suggestion
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.image import Pixels
-from obelics_pipeline.onnx_model import Floats, OnnxModel, PictureModel, model_digest
+from obelics_pipeline.onnx_model import Floats, OnnxModel, PictureModel, loaded, model_digest
 
 UNSCORED: Final = "unscored"
 """In the place of a label, for pictures of which there is no score."""
@@ -150,19 +148,9 @@ def _probabilities(outputs: Floats, kind: str) -> Floats:
     return np.where(there, outputs, np.float32(np.nan))
 
 
-_LOCK: Final = Lock()
-
-
 def onnx_scorer(path: str) -> OnnxScorer:
     """The scorer that the file at ``path`` describes, loaded once per process; ``ConfigError`` as ``OnnxScorer``."""
-    versions = model_digest(path, described(path)), file_digest(path)
-    with _LOCK:
-        return _load(path, versions)
-
-
-@lru_cache(maxsize=2)
-def _load(path: str, versions: tuple[str, str]) -> OnnxScorer:
-    return OnnxScorer(path)
+    return loaded(OnnxScorer, path, described(path))
 
 
 def scores_of(

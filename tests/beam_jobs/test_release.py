@@ -106,9 +106,8 @@ def test_images_are_kept_as_they_were_served_if_that_is_wanted(tmp_path: Path) -
 
 def squares(colour: tuple[int, int, int], orientation: int = 1, kind: str = "JPEG") -> bytes:
     """A picture of one colour, with fine squares in it."""
-    values = np.full((30, 40, 3), colour, np.uint8) // 2 + np.random.default_rng(1).integers(
-        0, 128, values.shape, np.uint8
-    )
+    fine = np.random.default_rng(1).integers(0, 128, (30, 40, 3), np.uint8)
+    values = np.array(colour, np.uint8) // 2 + fine
     exif = Image.Exif()
     exif[0x0112] = orientation
     stream = io.BytesIO()
