@@ -18,6 +18,8 @@ from obelics_pipeline.errors import InputError
 from obelics_pipeline.robots import MAX_BYTES, Robots
 from obelics_pipeline.robots_store import RobotsStore, compile_robots, folder, lookup
 from obelics_pipeline.robots_store.compiling import MAX_REDIRECTS
+from obelics_pipeline.url import host_of, resolve
+from tests.obelics_pipeline.test_url import URL_PIECES
 
 OURS = ["obelics-builder"]
 AI = ["CCBot", "GPTBot"]
@@ -295,6 +297,17 @@ def test_a_store_answers_as_the_newest_captures_do(
                 own = expected(newest, f"{other}://{host}/robots.txt")
             asked = f"{scheme}://{host}/no"
             assert store.signals(asked, OURS, AI) == (None if own is None else own.signals(asked, OURS, AI))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> RobotsStore:
+    return store_of([robots(A)], tmp_path_factory.mktemp("small"))
+
+
+@given(st.text() | URL_PIECES | URL_PIECES.map("http://a.example".__add__))
+def test_anything_can_be_looked_up(small: RobotsStore, url: str) -> None:
+    found = small.signals(url, OURS, AI)
+    assert found is None or host_of(resolve(url) or "") == "a.example"
 
 
 def damage(file: Path, how: str) -> None:
