@@ -23,13 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ImageHandler(BaseHTTPRequestHandler):
-    """``/<width>x<height>-<shade>.png`` is an image, ``/gone.png`` is not there."""
+    """``/<width>x<height>-<shade>.png`` is an image, ``/gone.png`` is not there, nor is a ``robots.txt``."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         name = self.path.strip("/").removesuffix(".png")
-        if name.startswith("gone"):
+        if name.startswith(("gone", "robots.txt")):
             self._answer(404, b"")
             return
         size, _, shade = name.partition("-")
