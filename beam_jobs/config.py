@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from beam_jobs.lists import versions
 from filters.apply import AssembleOptions, FilterOptions, Share
 from filters.consent.policy import Policy
 from filters.dedup.options import DedupOptions
@@ -46,11 +47,6 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
     candidates: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     """Other addresses of a picture (``srcset``) that are asked, one after the other, when nothing is at its own."""
 
-    earlier: tuple[str, ...] = ()
-    """Folders of earlier runs: what they know about an address is not asked again."""
-    known_days: Annotated[float, msgspec.Meta(ge=0)] = 90
-    """For how many days after an address was asked its answer is known."""
-
     scorer: str | None = None
     """The file that describes the classifier by which images are scored (docs/nsfw.md); without it none is."""
 
@@ -60,7 +56,7 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
         So work stays done when a server that stands in for others moves to another port.
         """
-        pace = {"concurrency", "per_host", "max_bytes_in_flight", "contact", "scorer", "earlier"}
+        pace = {"concurrency", "per_host", "max_bytes_in_flight", "contact", "scorer"}
         values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
         scorer = {"scorer": scorer_identity(self.scorer)} if self.scorer else {}
         return values | {"hosts": sorted(self.hosts)} | scorer
@@ -113,8 +109,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         else:  # deny-lists are asked of images alone
             policy = msgspec.structs.replace(policy, deny=())
         listed = [Registry.open(path).version for path in lists]
+        joined = versions(policy)
         captured = [RobotsStore.open(path).version for path in policy.robots]
-        consent = [policy, listed, captured]
+        consent = [policy, listed, joined, captured]
         if stage == "images":
             return [section.result, *consent]
         exported: list[Any] = []

@@ -18,11 +18,14 @@ import msgspec
 from beam_jobs import io, stages
 from beam_jobs.config import Config
 from beam_jobs.images import shard_of
+from beam_jobs.joins import join_lists, told_lists
 from beam_jobs.optouts import PageConsent
+from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
+from filters.consent.evidence import PAGE
 from filters.consent.verdict import OPT_OUT
 from filters.decisions import DOCUMENT_REJECTED
 from filters.lexicon import lexicon
@@ -55,7 +58,11 @@ def plan(session: Session) -> Plan:
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
     made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, shards)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
+    files = PartFiles(made.space.folder, shards)
     work = partial(write_shard, shards=shards, images=images, config=session.config)
+
+    def first(run: stages.Run) -> None:
+        join_lists(files, session.config.consent, PAGE, paths, partial(_asked_pages, shards), run)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
@@ -66,7 +73,7 @@ def plan(session: Session) -> Plan:
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
         )
 
-    return msgspec.structs.replace(made, build=build, seal=partial(_write_card, session))
+    return msgspec.structs.replace(made, first=first, build=build, seal=partial(_write_card, session))
 
 
 def records_of(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]]:
@@ -75,6 +82,13 @@ def records_of(path: str, shards: int) -> Iterator[tuple[int, tuple[str, bytes]]
         for assembled in assembled_of(table):
             id = assembled.document.id
             yield shard_of(id, shards), (id, _ENCODER.encode(assembled))
+
+
+def _asked_pages(shards: int, number: int, path: str) -> Iterator[tuple[int, str]]:
+    """For ``join_lists``: the pages of a part of ``assembled/``, each with its shard."""
+    for table in row_groups(path, ("id", "url")):
+        for id, url in zip(*(table.column(name).to_pylist() for name in ("id", "url")), strict=True):
+            yield shard_of(id, shards), url
 
 
 def write_shard(
@@ -91,7 +105,10 @@ def write_shard(
     """
     tally = counting("documents", "images")
     words = partial(count_words, options=config.text)
-    consent, labels = PageConsent(config.consent, config.export.timestamps), config.unsafe_labels
+    urls = (_DECODER.decode(record).document.url for _, record in records)
+    listed = told_lists(part, config.consent, PAGE, urls)
+    consent = PageConsent(config.consent, config.export.timestamps, listed)
+    labels = config.unsafe_labels
     name = f"train-{part.number:05d}-of-{shards:05d}.parquet"
     schema, options = dataset.described_schema(), dataset.writer_options()
     file = part.table("dataset/data", schema, options, name=name)

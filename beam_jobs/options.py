@@ -155,6 +155,9 @@ def _recheck_options(command: Parser) -> None:
 
 def _registry_commands(registry: Parser) -> dict[str, Parser]:
     made = _compiled_commands(registry, "registry", "registry", "which entry each URL falls under")
+    made["registry compile"].add_argument(
+        "--joined", action="store_true", help="in pieces, for consent.joined: no worker needs the whole"
+    )
     make = made["registry compile"]
     make.add_argument("lists", nargs="+", metavar="LIST", help=".csv, .csv.gz or .parquet: kind, value …")
     make.add_argument("--skip-bad", action="store_true", help="count rows that are not understood")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
 
 from beam_jobs import io
+from beam_jobs.lists import joined_lists
 from beam_jobs.rows import row_groups
 from filters.consent.evidence import IMAGE, UNKNOWN, Evidence, evidence_of
 from filters.consent.policy import Action, Policy
@@ -19,18 +20,25 @@ from obelics_pipeline.embedded import embedded
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.manifest import Manifest
-from obelics_pipeline.registry import Registry
+from obelics_pipeline.registry import JoinedRegistry, Registry
 from obelics_pipeline.robots_store import RobotsStore
 from obelics_pipeline.spawning import Answer, Spawning, SpawningOptions, require_verdicts
 from obelics_pipeline.url import canonical
 
 
-def consent_of(policy: Policy, told: Mapping[str, Evidence] | None = None) -> Consent:
+def consent_of(
+    policy: Policy,
+    told: Mapping[str, Evidence] | None = None,
+    lists: Sequence[JoinedRegistry] | None = None,
+) -> Consent:
     """The policy with its registries and stores of robots.txt, which are opened once in a process.
 
-    ``InputError`` if one cannot be relied on.
+    ``lists`` are those of ``policy.joined`` for a part (``told_lists``); without them each address is looked up on its
+    own. ``InputError`` if one cannot be relied on.
     """
-    return Consent(policy, _registries(policy), told, _stores(policy))
+    joined = joined_lists(policy) if lists is None else lists
+    assert len(joined) == len(policy.joined)
+    return Consent(policy, (*_registries(policy), *joined), told, _stores(policy))
 
 
 @lru_cache(maxsize=8)
@@ -86,9 +94,12 @@ def reserved_images(path: str) -> Iterator[tuple[str, str]]:
 class PageConsent:
     """Judges pages once more before they are released, and says so in the dataset."""
 
-    def __init__(self, policy: Policy, timestamps: bool) -> None:
-        self._consent, self._timestamps = consent_of(policy), timestamps
+    def __init__(
+        self, policy: Policy, timestamps: bool, lists: Sequence[JoinedRegistry] | None = None
+    ) -> None:
+        self._consent, self._timestamps = consent_of(policy, lists=lists), timestamps
         asked = [registry.name for registry in _registries(policy)]
+        asked += [registry.name for registry in joined_lists(policy)]
         asked += [f"robots.txt:{store.name}" for store in _stores(policy)] + ["spawning"] * bool(
             policy.spawning
         )
@@ -105,21 +116,22 @@ class PageConsent:
 
 
 class ImageConsent:
-    """Judges the images ``urls`` of a part, before and after they are fetched; ``rows`` is the evidence it met.
+    """Judges the images of a part, before and after they are fetched; ``rows`` is the evidence it met.
 
     ``reserved`` is what pages said of images, by the key of the address: evidence that ``consent/filter`` holds.
+    ``lists`` are those of ``policy.joined`` for the part.
     """
 
-    def __init__(self, policy: Policy, reserved: Mapping[str, str], urls: Iterable[str]) -> None:
-        self._policy, self._reserved = policy, reserved
+    def __init__(self, policy: Policy, reserved: Mapping[str, str], lists: Sequence[JoinedRegistry]) -> None:
+        self._policy, self._reserved, self._lists = policy, reserved, lists
         self._told: dict[str, Evidence] = {}
         self.rows: list[EvidenceRow] = []
-        self.ask_about(urls)
+        self.ask_about(())
 
     def ask_about(self, urls: Iterable[str]) -> None:
         """Have the services that the policy names asked about ``urls``, too."""
         self._told |= told(self._policy, IMAGE, (url for url in urls if canonical(url) not in self._reserved))
-        self._consent = consent_of(self._policy, self._told)
+        self._consent = consent_of(self._policy, self._told, self._lists)
 
     def objections(self) -> frozenset[str]:
         """The addresses that the evidence met so far speaks against."""

@@ -6,27 +6,39 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from obelics_pipeline.registry import Manifest, Registry, compile_registry
+from obelics_pipeline.registry import JoinedRegistry, Manifest, Registry, compile_registry
+from obelics_pipeline.registry.folder import read_manifest
 
 _SOURCES: Final = 20
 """Sources that are printed."""
 
 
 def _compile(options: argparse.Namespace) -> None:
-    _print(compile_registry(options.lists, options.output, name=options.name, skip_bad=options.skip_bad))
+    given = {"name": options.name, "skip_bad": options.skip_bad, "joined": options.joined}
+    _print(compile_registry(options.lists, options.output, **given))
 
 
 def _show(options: argparse.Namespace) -> None:
-    registry = Registry.open(options.folder, verify=True)
+    registry = opened(options.folder, verify=True)
     _print(registry.manifest)
     print(f"version {registry.version}")
 
 
 def _check(options: argparse.Namespace) -> None:
-    registry = Registry.open(options.folder)
+    registry = opened(options.folder)
     for url in options.urls:
         for what, hit in (("page", registry.page(url)), ("image", registry.image(url))):
             print(f"{what:<5}  {f'{hit.kind} {hit.value}' if hit else 'not listed'}  {url}")
+
+
+def opened(path: str, *, verify: bool = False) -> Registry | JoinedRegistry:
+    """A registry of either kind, on this machine; ``InputError`` if it cannot be relied on."""
+    if not read_manifest(path.rstrip("/")).joined:
+        return Registry.open(path, verify=verify)
+    registry = JoinedRegistry.open(path)
+    if verify:
+        registry.verify()
+    return registry
 
 
 def _print(manifest: Manifest) -> None:

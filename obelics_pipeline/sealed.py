@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -86,11 +86,21 @@ def file_entry(path: Path, rows: int) -> FileEntry:
         )
 
 
-def read_manifest(folder: Path, type_: type[M], kind: Kind) -> M:
-    """The manifest of ``folder``; ``InputError`` if there is none, or none that can be relied on."""
-    place = folder / NAME
+def read_local(path: str) -> bytes:
+    """All bytes of a file of this machine."""
+    return Path(path).read_bytes()
+
+
+def read_manifest(
+    folder: Path | str, type_: type[M], kind: Kind, read: Callable[[str], bytes] = read_local
+) -> M:
+    """The manifest of ``folder``, which ``read`` reaches.
+
+    ``InputError`` if there is none, or none that can be relied on.
+    """
+    place = f"{folder}/{NAME}"
     try:
-        data = place.read_bytes()
+        data = read(place)
     except OSError as error:
         why = error.strerror or str(error)
         told = f"{place}: cannot be read ({why}); name the folder of a compiled {kind.what}"

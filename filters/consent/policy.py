@@ -85,7 +85,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``agents`` are our own names: what is said to one of them, to an agent of ``ai_agents`` or to all counts; what is
     said to others does not. ``unavailable_after`` counts if its day is not after ``as_of``; without ``as_of`` always.
-    ``registries`` are folders that ``obelics registry compile`` wrote; with ``spawning`` that service is asked, too.
+    ``registries`` are folders that ``obelics registry compile`` wrote, ``joined`` those that it wrote with
+    ``--joined``, of which no worker needs the whole; with ``spawning`` that service is asked, too.
     ``deny`` are such folders of images that must not be kept whatever else is said (``obelics_pipeline/denylist.py``).
     ``robots`` are folders that ``obelics robots compile`` wrote; ``robots_missing`` says what becomes of pages of hosts
     whose robots.txt is in none of them: ``keep``, or ``unknown``, which releases nothing.
@@ -96,6 +97,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as_of: date | None = None
     signals: Signals = Signals()
     registries: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     robots: tuple[str, ...] = ()
     robots_missing: Literal["keep", "unknown"] = "keep"

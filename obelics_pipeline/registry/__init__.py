@@ -5,6 +5,7 @@ A registry that cannot be trusted is not opened: ``InputError`` instead of answe
 
 from obelics_pipeline.registry.compiling import compile_registry
 from obelics_pipeline.registry.folder import Manifest
+from obelics_pipeline.registry.joined import JoinedRegistry
 from obelics_pipeline.registry.lookup import Hit, Registry
 
-__all__ = ["Hit", "Manifest", "Registry", "compile_registry"]
+__all__ = ["Hit", "JoinedRegistry", "Manifest", "Registry", "compile_registry"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.registry import folder, keys, pdq
-from obelics_pipeline.registry.hashes import distinct, write_merged
+from obelics_pipeline.registry.hashes import distinct, write_merged, write_pieces
 from obelics_pipeline.registry.lists import Row, rows
 from obelics_pipeline.sealed import NAME, file_entry, new_folder
 
@@ -56,8 +56,8 @@ class _Gathered:
 class _Compiler:
     """What is known of the rows so far; hashes that do not fit into memory are in files of ``folder``."""
 
-    def __init__(self, place: Path) -> None:
-        self.folder = place
+    def __init__(self, place: Path, joined: bool) -> None:
+        self.folder, self.joined = place, joined
         self.gathered: dict[tuple[str, str], _Gathered] = {}
         self.pdq: dict[str, set[str]] = {}
         self.sources: Counter[str] = Counter()
@@ -70,6 +70,11 @@ class _Compiler:
         if row.wrong:
             raise ValueError(row.wrong)
         kind, text, scope, source, since = row.fields
+        if self.joined and kind in keys.DIGITS:
+            raise InputError(
+                f"{row.place}: {kind} is known once an image is there, too late for a join; compile hashes of content "
+                "into a registry of their own, without --joined"
+            )
         value, scope, date = keys.entry(kind, text), _scope(kind, scope), _date(since)
         self.sources[self._source(source)] += 1
         self.rows += 1
@@ -106,7 +111,8 @@ class _Compiler:
         for (kind, scope), gathered in sorted(self.gathered.items()):
             gathered.put_aside()
             levels = min(gathered.levels), max(gathered.levels)
-            yield write_table(self.folder, kind, scope, gathered.runs, levels)
+            write = write_joined if self.joined else write_table
+            yield write(self.folder, kind, scope, gathered.runs, levels)
             for path in gathered.runs:
                 path.unlink()
         for scope, values in sorted(self.pdq.items()):
@@ -125,22 +131,39 @@ def write_table(
     return folder.Table(kind, scope, count, levels, files)
 
 
+def write_joined(
+    place: Path, kind: str, scope: str, runs: Sequence[Path], levels: keys.Levels = (0, 0)
+) -> folder.Table:
+    """The same in pieces."""
+    pieces = write_pieces(runs, place / f"{kind}.{scope}")
+    files = tuple(file_entry(path, count) for path, count in pieces)
+    return folder.Table(kind, scope, sum(count for _, count in pieces), levels, files)
+
+
 def compile_registry(
-    inputs: Sequence[str | Path], output: str | Path, *, name: str = "", skip_bad: bool = False
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    name: str = "",
+    skip_bad: bool = False,
+    joined: bool = False,
 ) -> folder.Manifest:
     """Compile lists into the new folder ``output``; its last part is the default ``name``.
 
+    With ``joined`` it is one for ``JoinedRegistry``, which holds no hashes of content.
     Raises ``InputError`` naming file and line for the first row that is not understood, unless ``skip_bad``
     counts it instead; and for a list without rows, as a list that was cut short is taken for one that allows.
     """
     with new_folder(output) as working:
-        manifest = _compiled(inputs, working, name or Path(output).name, skip_bad)
+        compiler = _Compiler(working, joined)
+        manifest = _compiled(inputs, compiler, name or Path(output).name, skip_bad)
         (working / NAME).write_bytes(manifest.encode())
     return manifest
 
 
-def _compiled(inputs: Sequence[str | Path], working: Path, name: str, skip_bad: bool) -> folder.Manifest:
-    compiler = _Compiler(working)
+def _compiled(
+    inputs: Sequence[str | Path], compiler: _Compiler, name: str, skip_bad: bool
+) -> folder.Manifest:
     skipped = 0
     for path in map(Path, inputs):
         before = compiler.rows
@@ -164,6 +187,7 @@ def _compiled(inputs: Sequence[str | Path], working: Path, name: str, skip_bad: 
         sources=dict(sorted(compiler.sources.items())),
         public_suffixes=tuple(sorted(compiler.public_suffixes)),
         tables=tuple(compiler.tables()),
+        joined=compiler.joined,
     ).sealed()
 
 

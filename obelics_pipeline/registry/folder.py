@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,10 @@ REGISTRY: Final = sealed.Kind("registry", 2, "obelics registry compile")
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The values of one kind and scope: how many, their levels, and the files of hashes and of their index."""
+    """The values of one kind and scope: how many, their levels, and the files of hashes and of their index.
+
+    If it is to be joined, the files are pieces: a power of two, each of hashes with the same leading bits.
+    """
 
     kind: str
     scope: str
@@ -29,7 +33,7 @@ class Manifest(sealed.Sealed, frozen=True):
     """What a registry holds. ``newest`` is the latest ``since`` of its lists (ISO 8601, "" if they have none).
 
     ``keys`` names the rules that made the keys of addresses; ``public_suffixes`` are the first domains listed
-    below which others have theirs.
+    below which others have theirs. ``joined``: its files are pieces for ``JoinedRegistry``.
     """
 
     format: int
@@ -41,13 +45,14 @@ class Manifest(sealed.Sealed, frozen=True):
     sources: dict[str, int]
     public_suffixes: tuple[str, ...]
     tables: tuple[Table, ...]
+    joined: bool = False
     seal: str = ""
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path | str, read: Callable[[str], bytes] = sealed.read_local) -> Manifest:
     """The manifest of ``folder``; ``InputError`` if there is none, or none that can be relied on."""
-    place = folder / sealed.NAME
-    manifest = sealed.read_manifest(folder, Manifest, REGISTRY)
+    place = f"{folder}/{sealed.NAME}"
+    manifest = sealed.read_manifest(folder, Manifest, REGISTRY, read)
     if manifest.keys != fingerprint():
         raise InputError(f"{place}: made by a version that writes addresses in another way; {REGISTRY.again}")
     if not manifest.tables:

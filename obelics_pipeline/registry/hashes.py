@@ -20,6 +20,9 @@ FILTER: Final = 31
 """The bits of a hash that choose the bit of its bucket's filter: of 16 hashes, those that are not listed are
 turned away by six in ten filters, of 8 by eight, without a look at the file itself, which is not in any cache."""
 
+PIECE: Final = 1 << 17
+"""Hashes in a piece of what is to be joined: 1 MB, which is read whole for a single one."""
+
 MERGED: Final = 1 << 22
 """Hashes that are merged at once, about: 32 MB, and three times as much to sort them."""
 
@@ -61,6 +64,21 @@ def write_merged(runs: Sequence[Path], path: Path, index: Path) -> tuple[int, in
         _header(stream, count)
     np.save(index, rows)
     return count, len(rows)
+
+
+def write_pieces(runs: Sequence[Path], stem: Path) -> list[tuple[Path, int]]:
+    """Write the union of the sorted ``runs`` to files of equal leading bits, ``stem`` and a number, without headers.
+
+    There is a power of two of them, with about ``PIECE`` hashes at most; returns each with how many it holds.
+    """
+    listed = sum(len(mapped(run)) for run in runs)
+    count = 1 << (max(0, listed - 1) // PIECE).bit_length()
+    written = []
+    for number, piece in enumerate(_ranges(runs, [part * (1 << 64) // count for part in range(1, count)])):
+        kept = distinct(piece)
+        written.append((stem.with_name(f"{stem.name}.{number:06d}.u64"), len(kept)))
+        kept.astype("<u8").tofile(written[-1][0])
+    return written
 
 
 def _header(stream: BinaryIO, count: int) -> None:

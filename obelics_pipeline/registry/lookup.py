@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -27,22 +27,43 @@ class Hit(msgspec.Struct, frozen=True):
     registry: str
 
 
-class _Values:
-    """The values of one kind and scope."""
+class HashSet(Protocol):
+    """A set of 64-bit hashes, wherever they are."""
 
-    def __init__(self, kind: str, levels: Levels, hashes: SortedHashes) -> None:
+    def __contains__(self, hashed: int, /) -> bool:
+        """Whether it is one of them."""
+
+
+H = TypeVar("H", bound=HashSet)
+
+
+class Values(Generic[H]):
+    """The values of one kind and scope, by their ``hashes``."""
+
+    def __init__(self, kind: str, levels: Levels, hashes: H) -> None:
         self.kind, self.hashes, self.hash = kind, hashes, keys.HASHES[kind]
         self._levels, self._candidates = levels, CANDIDATES.get(kind, keys.itself)
 
     def candidates(self, key: str) -> list[str]:
+        """The values that mean the key of an address; of content, its hash alone."""
         return self._candidates(key, self._levels)
 
     def find(self, key: str) -> str | None:
+        """The first of them that is listed."""
         hash_of, listed = self.hash, self.hashes
         for value in self._candidates(key, self._levels):
             if hash_of(value) in listed:
                 return value
         return None
+
+
+def first_hit(entries: Iterable[Values[H]], key: str, registry: str) -> Hit | None:
+    """The first entry of a registry that the key of an address falls under."""
+    for values in entries:
+        value = values.find(key)
+        if value is not None:
+            return Hit(values.kind, value, registry)
+    return None
 
 
 class Registry:
@@ -54,8 +75,8 @@ class Registry:
     def __init__(self, path: Path, manifest: folder.Manifest) -> None:
         """Map the files of ``manifest``; see ``open``."""
         self.path, self.manifest, self.name = path, manifest, manifest.name
-        self._scopes: dict[str, list[_Values]] = {"page": [], "image": []}
-        self._digests: dict[str, list[_Values]] = {}
+        self._scopes: dict[str, list[Values[SortedHashes]]] = {"page": [], "image": []}
+        self._digests: dict[str, list[Values[SortedHashes]]] = {}
         self._pdq: list[Hashes] = []
         for table in sorted(manifest.tables, key=lambda table: keys.KINDS.index(table.kind)):
             self._add(table)
@@ -69,6 +90,8 @@ class Registry:
         """
         place = Path(path)
         manifest = folder.read_manifest(place)
+        if manifest.joined:
+            raise InputError(f"{place}: is compiled to be joined; name it under consent.joined, not here")
         folder.check_files(place, manifest, verify=verify)
         return cls(place, manifest)
 
@@ -80,7 +103,7 @@ class Registry:
                     raise ValueError(f"{first.shape} of {first.dtype}")
                 self._pdq.append(first)
                 return
-            values = _Values(table.kind, table.levels, SortedHashes(first, *rest))
+            values = Values(table.kind, table.levels, SortedHashes(first, *rest))
         except (OSError, ValueError, TypeError) as error:
             where = self.path / table.files[0].path
             raise InputError(f"{where}: cannot be used ({error}); {folder.REGISTRY.again}") from None
@@ -123,12 +146,7 @@ class Registry:
         return self._find_pdq(keys.digest("pdq", pdq)) if pdq else None
 
     def _find(self, scope: str, url: str) -> Hit | None:
-        key = keys.address(url)
-        for values in self._scopes[scope]:
-            value = values.find(key)
-            if value is not None:
-                return Hit(values.kind, value, self.name)
-        return None
+        return first_hit(self._scopes[scope], keys.address(url), self.name)
 
     def _find_many(self, scope: str, urls: Iterable[str]) -> list[Hit | None]:
         asked = [keys.address(url) for url in urls]
