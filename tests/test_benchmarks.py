@@ -90,3 +90,12 @@ def test_robots_measures_stores_and_look_ups() -> None:
     figures = {figure["name"]: figure["value"] for figure in json.loads(run.stdout)["figures"]}
     assert figures["store, a host"] < 200
     assert all(value > 0 for value in figures.values())
+
+
+def test_scores_are_measured() -> None:
+    command = [sys.executable, BENCHMARKS / "scores.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr
+    figures = {figure["name"]: figure["value"] for figure in json.loads(run.stdout)["figures"]}
+    assert figures["thumbnail"] > 0
+    assert figures["classifier"] > 0

@@ -16,16 +16,19 @@ import pytest
 from archives import page, write_warc
 from classifiers import classifier, means
 from faultserver import picture, png_of
+from msgspec.structs import replace
 
+from beam_jobs import images, stages
 from beam_jobs import scores as module
-from beam_jobs import stages
 from beam_jobs.build import PLANS
 from beam_jobs.cli import main
 from beam_jobs.config import Config, ImagesSection, load
+from beam_jobs.parts import Workspace, run_part
 from beam_jobs.retune import predict, retune
 from beam_jobs.scores import score_pictures
 from beam_jobs.spool import Spool
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Session
+from filters.consent.policy import Policy
 from obelics_pipeline.accounting import Level
 from obelics_pipeline.decoder import Decoder
 from obelics_pipeline.errors import ConfigError
@@ -326,6 +329,30 @@ def test_a_bomb_is_unscored_and_the_others_are_scored(
         found = list(score_pictures(spooled(spool, bodies), spool, section).values())
     assert len(found) == 3  # the same bytes once
     assert [scores is None for scores in found] == [False, True, False]
+
+
+def test_a_part_that_breaks_off_is_scored_from_what_it_has_fetched(
+    tmp_path: Path, image_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    section = ImagesSection(
+        scorer=classifier(tmp_path, means()), allow_private=True, hosts={"img.example": image_server}
+    )
+    urls = [(f"http://img.example/200x200-{shade}.png", 1, ()) for shade in (10, 204)]
+    space = Workspace(str(tmp_path), "images", "f" * 32)
+
+    def run_with(options: ImagesSection) -> None:
+        run_part(space, 0, lambda part: images.fetch_part(part, "", urls, options, Policy()))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(images, "score_pictures", breaks_off)
+        with pytest.raises(KeyboardInterrupt):
+            run_with(section)
+    run_with(replace(section, hosts={"img.example": "127.0.0.1:1"}))  # where nobody answers
+    found = [row["scores"]["red"] for row in rows(tmp_path, "image_results")]
+    assert found == [score(10), score(204)]
 
 
 def test_nothing_is_scored_without_a_classifier(tmp_path: Path) -> None:
