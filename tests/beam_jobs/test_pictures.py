@@ -216,6 +216,7 @@ def test_the_dataset_says_on_how_many_documents_a_picture_is(
         "image_urls",
         "fetch_log",
         "consent",
+        "quarantine",
         "decisions",
     ):
         (tmp_path / name).symlink_to(fetched / name)
