@@ -30,7 +30,7 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     """
     wanted = list(names)
     if "images" in wanted:
-        images.check(session.config)  # before hours of other work
+        images.check(session)  # before hours of other work
         scores.check_scorer(session.config.images)
     if "export" in wanted:
         check_release(session.config.export)

@@ -47,6 +47,11 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
     candidates: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     """Other addresses of a picture (``srcset``) that are asked, one after the other, when nothing is at its own."""
 
+    earlier: tuple[str, ...] = ()
+    """Folders of earlier runs: what they know about an address is not asked again."""
+    known_days: Annotated[float, msgspec.Meta(ge=0)] = 90
+    """For how many days after an address was asked its answer is known."""
+
     scorer: str | None = None
     """The file that describes the classifier by which images are scored (docs/nsfw.md); without it none is."""
 
@@ -56,7 +61,7 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
         So work stays done when a server that stands in for others moves to another port.
         """
-        pace = {"concurrency", "per_host", "max_bytes_in_flight", "contact", "scorer"}
+        pace = {"concurrency", "per_host", "max_bytes_in_flight", "contact", "scorer", "earlier"}
         values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
         scorer = {"scorer": scorer_identity(self.scorer)} if self.scorer else {}
         return values | {"hosts": sorted(self.hosts)} | scorer

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
+from itertools import chain
 from typing import Final, TypeAlias
 
 import apache_beam as beam
@@ -13,8 +14,9 @@ import msgspec
 
 from beam_jobs import io, stages
 from beam_jobs.candidates import Fetched, Outcome, ReservedCandidates, Shown, follow, merged, shown_images
-from beam_jobs.config import Config, ImagesSection
+from beam_jobs.config import ImagesSection
 from beam_jobs.denylists import deny_lists, unnamed, write_quarantine
+from beam_jobs.earlier_images import Known, KnownImages, ReadKnown, earlier_runs, with_bounds
 from beam_jobs.joins import join_lists, told_lists
 from beam_jobs.optouts import ImageConsent, evidence_files, reserved_images
 from beam_jobs.part_files import PartFiles
@@ -66,10 +68,11 @@ def who_asks(section: ImagesSection) -> ImagesSection:
     return section
 
 
-def check(config: Config) -> None:
-    """Raise ``Misconfigured`` if images could not be fetched as ``config`` says."""
-    who_asks(config.images)
-    deny_lists(config.consent, config.images.max_pixels)
+def check(session: Session) -> None:
+    """Raise ``Misconfigured`` if images could not be fetched as ``session`` says."""
+    section = who_asks(session.config.images)
+    deny_lists(session.config.consent, section.max_pixels)
+    earlier_runs(section, session.output)
 
 
 def plan(session: Session) -> Plan:
@@ -78,11 +81,12 @@ def plan(session: Session) -> Plan:
     filtered = stages.read_manifest(session.source, FILTER)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     evidence = evidence_files(session.source, filtered)
-    check(session.config)
+    check(session)
     section, policy = who_asks(session.config.images), session.config.consent
     shards = max(1, -(-found.tally.level("images").kept // section.shard_images))
     result = session.config.result_of("images")
-    inputs = [stages.input_of(found, DEDUP), stages.input_of(filtered, FILTER)]
+    runs = earlier_runs(section, session.output)
+    inputs = [stages.input_of(found, DEDUP), stages.input_of(filtered, FILTER), *(run.entry for run in runs)]
     made = stages.plan(session, IMAGES, result, inputs, shards)
     files = PartFiles(made.space.folder, shards)
     work = partial(fetch_part, options=section, policy=policy)
@@ -109,8 +113,10 @@ def plan(session: Session) -> Plan:
         )
         candidates = shown | "Candidates" >> beam.MapTuple(lambda shard, row: (shard, row[2]))
         others = (candidates, reserved) | ReservedCandidates()
+        asking = shown | "Addresses" >> beam.MapTuple(lambda shard, row: (shard, (row[0], *row[2])))
+        known = [asking | ReadKnown(runs, section)] if runs else []
         _ = (
-            (shown, told, others)
+            (shown, told, others, *known)
             | beam.Flatten()
             | "GiveToShards" >> GiveToParts([""] * shards)
             | "FetchImages" >> beam.ParDo(DoPart(made.space, work))
@@ -142,8 +148,12 @@ def _asked_images(shards: int, most: int, number: int, path: str) -> Iterator[tu
         yield from ((shard, candidate) for _, candidate in candidates)
 
 
-def fetch_part(part: Part, path: str, rows: list[Row], options: ImagesSection, policy: Policy) -> Tally:
-    """Fetch the URLs of a shard that may be fetched; five tables tell what came of it, each sorted by URL."""
+def fetch_part(
+    part: Part, path: str, given: Sequence[Row | Known], options: ImagesSection, policy: Policy
+) -> Tally:
+    """Fetch the URLs of a shard that may be fetched; its tables tell what came of it, each sorted by URL."""
+    known = KnownImages((row for row in given if isinstance(row, Known)), options)
+    rows = [row for row in given if not isinstance(row, Known)]
     shown = {url: (slots, candidates) for url, slots, candidates in sorted(rows) if slots}
     reserved = {key: said[0] for key, slots, said in rows if not slots}
     addresses = (address for url, (_, candidates) in shown.items() for address in (url, *candidates))
@@ -151,7 +161,9 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: ImagesSection, p
     lists = deny_lists(policy, options.max_pixels)
     with Spool.at(part.scratch()) as spool:
         kept = {entry.result.url: (entry, position) for entry, position in spool.kept()}
-        ask = partial(_fetch, options=options, consent=consent, lists=lists, spool=spool, kept=kept)
+        ask = partial(
+            _fetch, options=options, consent=consent, lists=lists, known=known, spool=spool, kept=kept
+        )
         others = {url: candidates for url, (_, candidates) in shown.items()}
         outcomes = follow(others, ask, consent.objections)
         stored = _store(part, outcomes, spool)
@@ -169,8 +181,11 @@ def fetch_part(part: Part, path: str, rows: list[Row], options: ImagesSection, p
     tally = counting("image_urls")
     if unscored := sum(found is None for found in scores.values()):
         tally.note("pictures_unscored", unscored)
+    if known.used:
+        tally.note("known_from_earlier_runs", len(known.used))
+    schema = with_bounds(results_schema(options), options)
     with (
-        flat_writer(part.table("image_results", results_schema(options)), tables.IMAGE_RESULTS) as results,
+        flat_writer(part.table("image_results", schema), tables.IMAGE_RESULTS) as results,
         flat_writer(part.table("fetch_log", tables.FETCH_LOG), tables.FETCH_LOG) as log,
     ):
         for outcome in sorted(map(unnamed, outcomes), key=lambda outcome: outcome.url):
@@ -186,6 +201,7 @@ def _fetch(
     options: FetchOptions,
     consent: ImageConsent,
     lists: DenyLists,
+    known: KnownImages,
     spool: Spool,
     kept: dict[str, tuple[Entry, int]],
 ) -> Iterator[Fetched]:
@@ -203,12 +219,15 @@ def _fetch(
             yield refused, 0
         elif (found := kept.get(url) or kept.get(withheld(url))) is not None:
             entry, position = found
+            known.use([url])
             consent.rows += entry.evidence
             yield msgspec.structs.replace(entry.result, url=url), position
         else:
             missing.append(url)
-    mixed = sorted(missing, key=_digest)  # else the URLs of one host come together
-    for answer in fetch_images(mixed, options, consent.of_headers, *consent.agents):
+    answered = known.use(missing)
+    mixed = sorted(set(missing) - answered, key=_digest)  # else the URLs of one host come together
+    asked = fetch_images(mixed, options, consent.of_headers, *consent.agents)
+    for answer in chain(known.answers(answered), asked):
         heard = len(consent.rows)
         result = lists.of_result(answer)  # first: nothing of a hit is written, no evidence either
         if result.status is not FetchStatus.DENYLIST:

@@ -94,10 +94,18 @@ def stuck(server: FaultServer, images: int) -> list[Figure]:
     clean = _timed([server.url(f"photo?{n}") for n in range(images)])
     names = ["photo" if n % 100 else STUCK[n // 100 % len(STUCK)] for n in range(images)]
     slow = _timed([server.url(f"{name}?{n}") for n, name in enumerate(names)])
+    bad = [server.url(f"{name}?{n}") for name in (*STUCK, *BOMBS) for n in range(max(1, images // 250))]
+    worst = _timed(bad)  # alone: where thousands are checked in turn, answers wait for that
     return [
         Figure("1 % stuck: (wall - deadline) / clean", (slow.wall - DEADLINE) / clean.wall, "×", at_most=1.3),
         Figure("longest gap between results", slow.gap, "s", at_most=DEADLINE + 1),
-        Figure("worst single URL", slow.worst, "s", at_most=DEADLINE + 1, how=f"deadline {DEADLINE:.0f} s"),
+        Figure(
+            "worst single URL",
+            worst.worst,
+            "s",
+            at_most=DEADLINE + 1,
+            how=f"of {len(bad)}, deadline {DEADLINE:.0f} s",
+        ),
     ]
 
 

@@ -1,0 +1,277 @@
+"""What earlier runs know about image addresses, so that they need not be asked again.
+
+An image that was there is read from the run that has it, and checked like an answer of a server: by today's bounds,
+policy and lists. Of failures those are known that asking again would not change. The rest is asked anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, BinaryIO, Final, TypeAlias
+
+import apache_beam as beam
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_jobs import io, stages
+from beam_jobs.config import ImagesSection
+from beam_jobs.rows import row_groups
+from beam_jobs.stages import IMAGES
+from obelics_pipeline.answer import Answer
+from obelics_pipeline.decoder import decoder
+from obelics_pipeline.denylist import withheld
+from obelics_pipeline.errors import InputError, RunFailed
+from obelics_pipeline.fetch import result_of
+from obelics_pipeline.fetch_types import FetchResult, FetchStatus
+from obelics_pipeline.images_table import read_image
+from obelics_pipeline.manifest import InputEntry, Manifest
+
+FINAL: Final = frozenset(
+    {
+        FetchStatus.HTTP_4XX,
+        FetchStatus.EMPTY,
+        FetchStatus.NOT_IMAGE,
+        FetchStatus.UNDECODABLE,
+        FetchStatus.TOO_LARGE,
+        FetchStatus.TOO_MANY_PIXELS,
+    }
+)
+"""Failures that are known. Not those that may pass, and no opt-outs: who reserves an image is asked each time."""
+
+_BOUND_OF: Final = {FetchStatus.TOO_LARGE: "max_bytes", FetchStatus.TOO_MANY_PIXELS: "max_pixels"}
+"""The bounds that a failure depends on: it is known to runs whose bound is no higher."""
+
+_BOUNDS: Final = b"obelics:bounds"
+_DAY: Final = 86_400_000
+"""Milliseconds."""
+
+_HEAD: Final = ("final_url", "http_status", "content_type", "num_bytes", "md5", "sha1", "sha256", "signals")
+_READ: Final = ("url", "fetched_url", "status", *_HEAD, "part", "offset")
+_LOGGED: Final = ("fetched_at", "first_status")
+
+
+class EarlierRun(msgspec.Struct, frozen=True):
+    """A run that has fetched images: its folder, and what its stage ``images`` wrote."""
+
+    root: str
+    manifest: Manifest
+
+    def paths(self, folder: str) -> list[str]:
+        """Its files below ``folder``."""
+        return [io.join(self.root, entry.path) for entry in self.manifest.under(folder)]
+
+    @property
+    def entry(self) -> InputEntry:
+        """The run as the input of another."""
+        return msgspec.structs.replace(stages.input_of(self.manifest, IMAGES), path=self.root)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What an earlier run knows about an address: how it ended, without body; of an image, where its bytes are."""
+
+    result: FetchResult
+    run: str
+    path: str = ""
+    offset: int = 0
+
+    @property
+    def order(self) -> tuple[bool, int, bool, str]:
+        """What is known last counts; but a hit of a deny-list stays one."""
+        status, at = self.result.status, self.result.fetched_at
+        return status is FetchStatus.DENYLIST, at, status is FetchStatus.OK, self.run
+
+
+KnownRow: TypeAlias = tuple[str, Known]
+"""What stands for an address (``withheld``), and what is known about it."""
+
+
+def earlier_runs(section: ImagesSection, output: str) -> list[EarlierRun]:
+    """The runs of ``images.earlier``; ``InputError`` if one has fetched no images, or is not whole."""
+    found: dict[str, EarlierRun] = {}
+    for root in section.earlier:
+        run = _opened(root, output)
+        if run.manifest.digest in found:
+            raise InputError(f"images.earlier: {root}: is the same run as {found[run.manifest.digest].root}")
+        found[run.manifest.digest] = run
+    return list(found.values())
+
+
+def _opened(root: str, output: str) -> EarlierRun:
+    where = f"images.earlier: {root}"
+    if io.is_local(root) and io.is_local(output) and os.path.realpath(root) == os.path.realpath(output):
+        raise InputError(f"{where}: is the output of this run; name the folder of an earlier one")
+    try:
+        with io.reaching(where):
+            run = EarlierRun(root, stages.read_manifest(root, IMAGES))
+            for folder, columns in (("image_results", _READ), ("fetch_log", _LOGGED)):
+                for path in run.paths(folder)[:1]:
+                    _check_columns(path, columns)
+    except InputError as error:
+        raise InputError(f"{where}: no run whose images are known: {error}") from error
+    return run
+
+
+def _check_columns(path: str, columns: Sequence[str]) -> None:
+    with io.open_read(path) as stream:
+        names = pq.read_schema(stream).names
+    if missing := set(columns) - set(names):
+        raise InputError(
+            f"{path}: has no column {min(missing)!r}, another version wrote it; leave the run out"
+        )
+
+
+def with_bounds(schema: pa.Schema, section: ImagesSection) -> pa.Schema:
+    """The schema of ``image_results``, saying also which bounds its failures depend on."""
+    bounds = {name: getattr(section, name) for name in _BOUND_OF.values()}
+    return schema.with_metadata({**(schema.metadata or {}), _BOUNDS: json.dumps(bounds)})
+
+
+# Reading what is known
+
+
+class ReadKnown(beam.PTransform):  # type: ignore[misc]
+    """What ``runs`` know about the addresses of each shard: ``(shard, Known)``, from ``(shard, addresses)``."""
+
+    def __init__(self, runs: Sequence[EarlierRun], section: ImagesSection) -> None:
+        super().__init__()
+        since = time.time_ns() // 1_000_000 - int(section.known_days * _DAY)
+        bounds = {name: getattr(section, name) for name in _BOUND_OF.values()}
+        self._files = [(run, number) for run in runs for number in range(len(run.paths("image_results")))]
+        self._read = partial(known_rows, since=since, bounds=bounds)
+
+    def expand(self, asking: beam.PCollection) -> beam.PCollection:
+        """Join both by the hash of the address."""
+        known = (
+            asking.pipeline
+            | "EarlierFiles" >> beam.Create(self._files)
+            | "ReadEarlier" >> beam.FlatMapTuple(self._read)
+        )
+        addresses = asking | "HashAddresses" >> beam.FlatMap(_hashed) | "EachAddress" >> beam.Distinct()
+        return (addresses, known) | "ByAddress" >> beam.CoGroupByKey() | "TellKnown" >> beam.FlatMap(_tell)
+
+
+def _hashed(element: tuple[int, Iterable[str]]) -> Iterator[tuple[str, tuple[int, str]]]:
+    shard, addresses = element
+    return ((withheld(address), (shard, address)) for address in addresses)
+
+
+def _tell(
+    element: tuple[str, tuple[Iterable[tuple[int, str]], Iterable[Known]]],
+) -> Iterator[tuple[int, Known]]:
+    _, (asking, known) = element
+    best = max(known, key=lambda item: item.order, default=None)
+    if best is not None:
+        for shard, address in asking:
+            yield (
+                shard,
+                msgspec.structs.replace(best, result=msgspec.structs.replace(best.result, url=address)),
+            )
+
+
+def known_rows(run: EarlierRun, number: int, since: int, bounds: Mapping[str, int]) -> Iterator[KnownRow]:
+    """What a part of ``run`` knows and has seen after ``since`` (milliseconds since 1970).
+
+    Failures count whose bounds were no lower than ``bounds``.
+    """
+    path = run.paths("image_results")[number]
+    with io.open_read(path) as stream:
+        then = json.loads((pq.read_schema(stream).metadata or {}).get(_BOUNDS, b"{}"))
+    held = {status for status, name in _BOUND_OF.items() if then.get(name, 0) < bounds[name]}
+    images = run.paths("images")
+    logs = row_groups(run.paths("fetch_log")[number], _LOGGED)
+    for table, log in zip(row_groups(path, _READ), logs, strict=True):
+        times = log.column("fetched_at").cast(pa.int64()).to_pylist()
+        firsts = log.column("first_status").to_pylist()
+        for row, at, first in zip(table.to_pylist(), times, firsts, strict=True):
+            if row["status"] == FetchStatus.DENYLIST:
+                yield row["url"], _denied(row["url"], run, at)
+            elif at is not None and at >= since:
+                for item in _of_row(row, at, first, run.root, images):
+                    if item.result.status not in held:
+                        yield withheld(item.result.url), item
+
+
+def _denied(url: str, run: EarlierRun, at: int | None) -> Known:
+    detail = f"earlier:{run.root}"
+    return Known(FetchResult(url, FetchStatus.DENYLIST, fetched_at=at or 0, detail=detail), run.root)
+
+
+def _of_row(row: dict[str, Any], at: int, first: str | None, run: str, images: list[str]) -> Iterator[Known]:
+    status = FetchStatus(row["status"])
+    detail = f"known from {run}"
+    if first is not None and FetchStatus(first) in FINAL:
+        yield Known(FetchResult(row["url"], FetchStatus(first), fetched_at=at, detail=detail), run)
+    url = row["fetched_url"] or row["url"]
+    head = {name: row[name] for name in _HEAD} | {"signals": tuple(row["signals"] or ())}
+    result = FetchResult(url, status, fetched_at=at, detail=detail, **head)
+    if status is FetchStatus.OK:
+        yield Known(result, run, images[row["part"]], row["offset"])
+    elif status in FINAL and first is None:
+        yield Known(result, run)
+
+
+# Using it
+
+
+class KnownImages:
+    """What is known about the addresses of a part; ``used`` are those that were not asked for that reason."""
+
+    def __init__(self, known: Iterable[Known], section: ImagesSection) -> None:
+        self._known = {item.result.url: item for item in known}
+        self._section = section
+        self.used: set[str] = set()
+
+    def use(self, urls: Iterable[str]) -> set[str]:
+        """Those of ``urls`` that are known, which from now on are ``used``."""
+        found = self._known.keys() & urls
+        self.used |= found
+        return found
+
+    def answers(self, urls: Iterable[str]) -> Iterator[FetchResult]:
+        """The results for ``urls``, which are all known, as if they had been fetched now, but for the time.
+
+        ``RunFailed`` if the bytes of one are not those that the earlier run stored.
+        """
+        known = sorted((self._known[url] for url in urls), key=lambda item: (item.path, item.offset))
+        opened: tuple[str, BinaryIO] | None = None
+        with decoder() as child:
+            try:
+                for item in known:
+                    if not item.path:
+                        yield item.result
+                        continue
+                    if opened is None or opened[0] != item.path:
+                        if opened:
+                            opened[1].close()
+                        opened = item.path, io.open_read(item.path)
+                    answer = _answer(item, opened[1])
+                    fresh = result_of(item.result.url, answer, self._section, child)
+                    yield msgspec.structs.replace(fresh, fetched_at=item.result.fetched_at)
+            finally:
+                if opened:
+                    opened[1].close()
+
+
+def _answer(item: Known, stream: BinaryIO) -> Answer:
+    result = item.result
+    try:
+        body = read_image(stream, item.offset, result.num_bytes or 0, result.sha256 or "")
+    except RunFailed as error:
+        raise RunFailed(
+            f"images.earlier: {item.path}: its bytes at {item.offset} are not the image that {item.run} stored; "
+            "leave that run out"
+        ) from error
+    return Answer(
+        FetchStatus.OK,
+        http_status=result.http_status,
+        final_url=result.final_url,
+        body=body,
+        content_type=result.content_type,
+        signals=result.signals,
+        detail=result.detail,
+    )
