@@ -95,10 +95,11 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
 
 def _recheck(options: argparse.Namespace) -> None:
-    from beam_jobs.recheck import recheck
+    from beam_jobs.recheck import recheck, with_registries
 
     io.check_writable(options.output)
-    recheck(options.dataset, options.registry, options.output)
+    config = load(options.config) if options.config else Config()
+    recheck(options.dataset, with_registries(config.consent, options.registry), options.output)
 
 
 def _registry(options: argparse.Namespace) -> None:

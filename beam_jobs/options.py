@@ -144,9 +144,12 @@ def _recheck_options(command: Parser) -> None:
     command.add_argument(
         "--registry",
         action="append",
-        required=True,
+        default=[],
         metavar="DIR",
         help="a compiled registry; may be given again",
+    )
+    command.add_argument(
+        "--config", metavar="FILE", help="whose section consent says what else is asked, and what follows"
     )
     command.add_argument(
         "--output", required=True, metavar="DIR", help="a new folder for the trimmed dataset"

@@ -8,19 +8,46 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 from rich.console import Console
 
-from obelics_pipeline.dataset import described_schema, writer_options
+from beam_jobs.config import Config, section_hash
+from beam_jobs.lists import joined_lists
+from beam_jobs.optouts import consent_of, told
+from filters.consent.evidence import IMAGE, PAGE
+from filters.consent.policy import Action, Policy
+from filters.consent.verdict import OPT_OUT, Judgement, judge
+from obelics_pipeline import manifest as manifests
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.dataset import counts, described_schema, writer_options
 from obelics_pipeline.errors import InputError
+from obelics_pipeline.manifest import InputEntry, Manifest
 from obelics_pipeline.parquet import ParquetFile
-from obelics_pipeline.recheck import COLUMNS, TOMBSTONES, Lists, Tombstone, tombstones, trimmed
-from obelics_pipeline.registry import Hit, Registry
+from obelics_pipeline.recheck import (
+    COLUMNS,
+    DENIED,
+    TOMBSTONES,
+    Lists,
+    Objection,
+    Tombstone,
+    image_addresses,
+    page_addresses,
+    tombstones,
+    trimmed,
+)
+from obelics_pipeline.registry import Registry
+from obelics_pipeline.registry.folder import read_manifest
+from obelics_pipeline.sealed import file_entry, new_folder
 from obelics_pipeline.tables import table_of
+
+STONES: Final = "tombstones.parquet"
 
 
 class Summary(msgspec.Struct):
@@ -30,73 +57,167 @@ class Summary(msgspec.Struct):
     images: int = 0
     documents_gone: int = 0
     images_gone: int = 0
+    images_left: int = 0
     shards: int = 0
     shards_written: int = 0
     by_registry: dict[str, int] = {}
 
+    def tally(self) -> Tally:
+        """The same as the counts of a stage."""
+        tally = Tally()
+        for level, entered, kept in (
+            ("documents", self.documents, self.documents - self.documents_gone),
+            ("images", self.images, self.images_left),
+        ):
+            tally.enter(level, entered)
+            tally.keep(level, kept)
+            if entered > kept:
+                tally.reject(level, OPT_OUT, entered - kept)
+        return tally
 
-def recheck(dataset: str, registries: Sequence[str], output: str, console: Console | None = None) -> Summary:
-    """Write ``dataset`` without what ``registries`` name into the folder ``output``, with ``tombstones.parquet``.
 
-    ``InputError`` if the folder holds no dataset, if the output is not empty, or if a registry cannot be read.
+def with_registries(policy: Policy, paths: Sequence[str]) -> Policy:
+    """``policy`` with more registries, of either kind."""
+    joined = tuple(path for path in paths if read_manifest(path.rstrip("/")).joined)
+    others = tuple(path for path in paths if path not in joined)
+    return replace(policy, registries=(*policy.registries, *others), joined=(*policy.joined, *joined))
+
+
+def recheck(dataset: str, policy: Policy, output: str, console: Console | None = None) -> Summary:
+    """Write ``dataset`` without what ``policy`` now has an objection to into the folder ``output``.
+
+    With it go ``tombstones.parquet``, ``recheck.json`` and a manifest of what is in the folder. ``InputError`` if the
+    folder holds no whole dataset, if the output is not empty, or if a list cannot be relied on; ``RunFailed`` if a
+    service has no word on anything. After an error there is no output.
     """
     source, target = Path(dataset), Path(output)
-    shards = sorted(source.glob("data/*.parquet"))
-    if not shards:
+    shards = _shards(source)
+    if not (policy.registries or policy.joined or policy.robots or policy.deny or policy.spawning):
         raise InputError(
-            f"{dataset}: no dataset (no file data/*.parquet); name the folder that 'export' wrote"
+            "nothing to ask: name --registry DIR, or a --config whose section consent names lists"
         )
-    if target.exists() and any(target.iterdir()):
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+    elif target.exists():
         raise InputError(f"--output {output}: is not empty; name a new folder")
-    lists = _lists(registries)
-    (target / "data").mkdir(parents=True, exist_ok=True)
     found = Summary(shards=len(shards))
-    with (target / "tombstones.parquet").open("wb") as stream, ParquetFile(stream, TOMBSTONES) as table:
-        for shard in shards:
-            stones = _recheck_shard(shard, target / "data" / shard.name, lists, found)
-            table.write(table_of(stones, TOMBSTONES))
-    for name in ("README.md",):
-        if (source / name).exists():
-            shutil.copy2(source / name, target / name)
-    (target / "recheck.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    with new_folder(target) as working:
+        (working / "data").mkdir()
+        with (working / STONES).open("wb") as stream, ParquetFile(stream, TOMBSTONES) as table:
+            for shard in shards:
+                stones = _recheck_shard(shard, working / "data" / shard.name, policy, found)
+                table.write(table_of(stones, TOMBSTONES))
+        _write_card(source, working, found)
+        (working / "recheck.json").write_bytes(
+            msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+        )
+        (working / manifests.NAME).write_bytes(_manifest(source, working, policy, found).encode())
     _show(found, output, console or Console())
     return found
 
 
-def _lists(paths: Sequence[str]) -> Lists:
-    opened = [Registry.open(path) for path in paths]
+def _shards(source: Path) -> list[Path]:
+    """The shards of a dataset, which has to be whole if it says what belongs to it."""
+    shards = sorted(source.glob("data/*.parquet"))
+    if not shards:
+        raise InputError(
+            f"{source}: no dataset (no file data/*.parquet); name the folder that 'export' wrote"
+        )
+    place = source / manifests.NAME
+    if place.exists():
+        entries = manifests.decode(place.read_bytes(), str(place)).files
+        listed = {Path(entry.path).name: entry.bytes for entry in entries if "data/" in entry.path}
+        if listed != {shard.name: shard.stat().st_size for shard in shards}:
+            raise InputError(f"{source}: its shards are not those of {manifests.NAME}; copy it again")
+    return shards
 
-    def first(hits: Iterable[Hit | None]) -> Hit | None:
-        return next((hit for hit in hits if hit is not None), None)
 
-    return Lists(
-        page=lambda url: first(registry.page(url) for registry in opened),
-        image=lambda url: first(registry.image(url) for registry in opened),
-        content=lambda sha256: first(registry.content(sha256=sha256) for registry in opened),
+def _lists(policy: Policy, table: pa.Table) -> Lists:
+    """What the policy's lists and services say of the pages and images of ``table``, all asked at once."""
+    pages, images = page_addresses(table), image_addresses(table)
+    of_pages, of_images = (
+        consent_of(
+            policy, told(policy, level, urls), [opened.asked(level, urls) for opened in joined_lists(policy)]
+        )
+        for level, urls in ((PAGE, pages), (IMAGE, images))
     )
+    denied = [Registry.open(path) for path in policy.deny]
+
+    def image(addresses: Collection[str], hashes: Collection[str]) -> Objection | None:
+        for registry in denied:
+            if any(map(registry.image, addresses)) or any(registry.content(sha256=name) for name in hashes):
+                return Objection(registry.name, DENIED, "", denied=True)
+        evidence = [item for url in addresses for item in of_images.image_evidence(url)]
+        evidence += [item for name in hashes for item in of_images.content_evidence("", "", "", name)]
+        return _objection(judge(evidence, policy))
+
+    return Lists(lambda url: _objection(judge(of_pages.address_evidence(url), policy)), image)
 
 
-def _recheck_shard(shard: Path, target: Path, lists: Lists, found: Summary) -> list[Tombstone]:
+def _objection(judgement: Judgement) -> Objection | None:
+    item = judgement.evidence
+    if item is None:
+        return None
+    registry, kind, value = item.source, item.what, item.value
+    if item.what == "registry":
+        registry = registry.removeprefix("registry:")
+        kind, _, value = value.partition(":")
+    return Objection(registry, kind, value, document=judgement.action is Action.DROP_DOCUMENT)
+
+
+def _recheck_shard(shard: Path, target: Path, policy: Policy, found: Summary) -> list[Tombstone]:
     file = pq.ParquetFile(shard)
+    lists = _lists(policy, file.read(columns=list(COLUMNS)))
     groups = [
         tombstones(file.read_row_group(group, columns=list(COLUMNS)), lists)
         for group in range(file.num_row_groups)
     ]
     stones = [stone for group in groups for row in group for stone in row]
-    _count(file, stones, found)
-    if not stones:
+    if stones:
+        found.shards_written += 1
+        with target.open("wb") as stream, ParquetFile(stream, described_schema(), writer_options()) as writer:
+            for number, group in enumerate(groups):
+                writer.write(trimmed(file.read_row_group(number), group))
+    else:
         _link(shard, target)
-        return []
-    found.shards_written += 1
-    with target.open("wb") as stream, ParquetFile(stream, described_schema(), writer_options()) as writer:
-        for number, group in enumerate(groups):
-            writer.write(trimmed(file.read_row_group(number), group))
+    found.documents += file.metadata.num_rows
+    found.images += _images(shard)
+    found.images_left += _images(target)
+    _count(stones, found)
     return stones
 
 
-def _count(file: pq.ParquetFile, stones: Sequence[Tombstone], found: Summary) -> None:
-    found.documents += file.metadata.num_rows
-    found.images += sum(file.read(columns=["num_images"]).column("num_images").to_pylist())
+def _images(shard: Path) -> int:
+    return sum(pq.read_table(shard, columns=["num_images"]).column("num_images").to_pylist())
+
+
+def _write_card(source: Path, working: Path, found: Summary) -> None:
+    """The card, with the numbers of what is left."""
+    place = source / "README.md"
+    if place.exists():
+        before = counts(found.documents, found.images)
+        after = counts(found.documents - found.documents_gone, found.images_left)
+        (working / place.name).write_text(place.read_text().replace(before, after))
+
+
+def _manifest(source: Path, working: Path, policy: Policy, found: Summary) -> Manifest:
+    """What is in the folder and how it came about; paths are those in the folder."""
+    files = []
+    for path in sorted(path for path in working.rglob("*") if path.is_file()):
+        rows = pq.read_metadata(path).num_rows if path.suffix == ".parquet" else 0
+        files.append(replace(file_entry(path, rows), path=path.relative_to(working).as_posix()))
+    place = source / manifests.NAME
+    digest = manifests.decode(place.read_bytes(), str(place)).digest if place.exists() else ""
+    size = sum(path.stat().st_size for path in source.glob("data/*.parquet"))
+    inputs = (InputEntry(source.name, size, digest),)
+    asked = section_hash(Config(consent=policy).result_of("images"))
+    fingerprint = manifests.fingerprint("recheck", asked, inputs)
+    return Manifest(
+        "recheck", fingerprint, manifests.code_version(), asked, inputs, tuple(files), found.tally()
+    )
+
+
+def _count(stones: Sequence[Tombstone], found: Summary) -> None:
     levels = Counter(stone.level for stone in stones)
     found.documents_gone += levels["document"]
     found.images_gone += levels["image"]

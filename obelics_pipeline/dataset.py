@@ -282,7 +282,12 @@ def size_of(row: dict[str, Any]) -> int:
 def card(documents: int, images: int, options: ReleaseOptions) -> str:
     """The card of a dataset, ``README.md``, of so many documents and images."""
     told = _BYTES[options.image_metadata] + _FACES * (options.faces is not None)
-    return _CARD.format(documents=documents, images=images, bytes=told)
+    return _CARD.format(counts=counts(documents, images), bytes=told)
+
+
+def counts(documents: int, images: int) -> str:
+    """What the card says of the size of a dataset."""
+    return f"{documents:,} web documents with {images:,} images"
 
 
 _BYTES: Final = {
@@ -308,7 +313,7 @@ tags:
 
 # Interleaved image-text documents
 
-{documents:,} web documents with {images:,} images, as they stood in the pages.
+{counts}, as they stood in the pages.
 
     from datasets import load_dataset
     dataset = load_dataset("path/to/this/folder", split="train", streaming=True)

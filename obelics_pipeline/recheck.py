@@ -5,13 +5,14 @@ A page that opts out takes its whole document along; an image that does leaves a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
 from obelics_pipeline.dataset import table_of_rows
+from obelics_pipeline.denylist import withheld
 from obelics_pipeline.fetch_types import FetchStatus
 
 TOMBSTONES: Final = pa.schema(
@@ -28,32 +29,32 @@ TOMBSTONES: Final = pa.schema(
 )
 """What went: a document (``index`` null), or the image in slot ``index`` of one; and the entry that asked for it."""
 
+DENIED: Final = "deny"
+"""The kind of a tombstone for an image on a deny-list."""
+
 COLUMNS: Final = ("id", "url", "image_info")
 """What is read of a row to judge it: never the bytes of images."""
 
 
-class Hit(Protocol):
-    """An entry of a registry."""
+class Objection(msgspec.Struct, frozen=True):
+    """What speaks against a page or an image: whose list or answer, what kind of entry or signal it is, and its value.
 
-    @property
-    def kind(self) -> str:
-        """What was compared: ``domain``, ``url``, ``sha256`` …"""
+    Of a page: ``document`` if it takes the document along, else only its images. Of an image: ``denied`` if not even
+    its address may be named.
+    """
 
-    @property
-    def value(self) -> str:
-        """What it was equal to."""
-
-    @property
-    def registry(self) -> str:
-        """Whose entry it is."""
+    registry: str
+    kind: str
+    value: str
+    document: bool = False
+    denied: bool = False
 
 
 class Lists(msgspec.Struct, frozen=True):
-    """What to ask of a page, of the address of an image, and of its SHA-256."""
+    """What to ask of a page, and of an image by its addresses and the SHA-256 of its bytes."""
 
-    page: Callable[[str], Hit | None]
-    image: Callable[[str], Hit | None]
-    content: Callable[[str], Hit | None]
+    page: Callable[[str], Objection | None]
+    image: Callable[[Collection[str], Collection[str]], Objection | None]
 
 
 class Tombstone(msgspec.Struct, frozen=True):
@@ -74,20 +75,41 @@ def tombstones(table: pa.Table, lists: Lists) -> list[list[Tombstone]]:
     return [list(_of_row(row, lists)) for row in table.select(COLUMNS).to_pylist()]
 
 
+def page_addresses(table: pa.Table) -> list[str]:
+    """The pages that ``tombstones`` asks about."""
+    return list(dict.fromkeys(table.column("url").to_pylist()))
+
+
+def image_addresses(table: pa.Table) -> list[str]:
+    """The images that ``tombstones`` asks about, by all their addresses."""
+    images = (info for infos in table.column("image_info").to_pylist() for info in infos if _asked(info))
+    return list(dict.fromkeys(url for info in images for url in _addresses(info)))
+
+
+def _asked(info: dict[str, Any] | None) -> bool:
+    return info is not None and info["status"] not in (FetchStatus.OPTOUT, FetchStatus.DENYLIST)
+
+
+def _addresses(info: dict[str, Any]) -> tuple[str, ...]:
+    return tuple({info["url"]: None, info.get("fetched_url") or info["url"]: None})
+
+
 def _of_row(row: dict[str, Any], lists: Lists) -> Iterator[Tombstone]:
-    if (hit := lists.page(row["url"])) is not None:
-        yield Tombstone(row["id"], "document", None, row["url"], None, hit.registry, hit.kind, hit.value)
+    of_page = lists.page(row["url"])
+    if of_page is not None and of_page.document:
+        said = (of_page.registry, of_page.kind, of_page.value)
+        yield Tombstone(row["id"], "document", None, row["url"], None, *said)
         return
     for index, info in enumerate(row["image_info"]):
-        if info is None or info["status"] == FetchStatus.OPTOUT:
+        if not _asked(info):
             continue
-        addresses = {info["url"]: None, info.get("fetched_url") or info["url"]: None}
         # Deny-lists name what servers sent, or what was found in a dataset.
-        hashes = {name: None for name in (info.get("sha256_original"), info["sha256"]) if name}
-        hit = next(filter(None, (*map(lists.image, addresses), *map(lists.content, hashes))), None)
-        if hit is not None:
-            where = (row["id"], "image", index, info["url"], info["sha256"])
-            yield Tombstone(*where, hit.registry, hit.kind, hit.value)
+        hashes = tuple({name: None for name in (info.get("sha256_original"), info["sha256"]) if name})
+        why = lists.image(_addresses(info), hashes) or of_page
+        if why is None:
+            continue
+        url, sha256 = (withheld(info["url"]), None) if why.denied else (info["url"], info["sha256"])
+        yield Tombstone(row["id"], "image", index, url, sha256, why.registry, why.kind, why.value)
 
 
 def trimmed(table: pa.Table, found: list[list[Tombstone]]) -> pa.Table:
@@ -108,9 +130,12 @@ def _without(table: pa.Table, stones: list[Tombstone]) -> pa.Table:
     for stone in stones:
         assert stone.index is not None
         row["images"][stone.index] = None
-        row["image_info"][stone.index] |= {
-            "status": FetchStatus.OPTOUT.value,
-            "status_detail": f"{stone.kind} in {stone.registry}",
-        }
+        info = row["image_info"][stone.index]
+        if stone.kind == DENIED:
+            info = dict.fromkeys(info) | {"url": stone.url, "status": FetchStatus.DENYLIST.value}
+        else:
+            said = f"{stone.kind} in {stone.registry}"
+            info |= {"status": FetchStatus.OPTOUT.value, "status_detail": said}
+        row["image_info"][stone.index] = info
     row["num_images"] = sum(image is not None for image in row["images"])
     return table_of_rows([row]).cast(table.schema)

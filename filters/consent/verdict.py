@@ -109,7 +109,11 @@ class Consent:
         if document.consent:
             at = document.source.timestamp
             found += evidence_of(document.consent, self.policy, PAGE, document.url, at)
-        return found + self._of(PAGE, document.url, (entry.page(document.url) for entry in self._registries))
+        return found + self.address_evidence(document.url)
+
+    def address_evidence(self, url: str) -> list[Evidence]:
+        """What others say of the page at ``url``, which itself is not at hand."""
+        return self._of(PAGE, url, (entry.page(url) for entry in self._registries))
 
     def image_evidence(self, url: str) -> list[Evidence]:
         """All that is known of the image at ``url`` before it is fetched."""

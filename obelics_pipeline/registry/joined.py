@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, Self, TypeAlias
 
@@ -176,6 +176,13 @@ class JoinedRegistry:
         at[at == len(values)] = 0
         found: Hashes = hashed[values[at] == hashed] if len(values) else hashed[:0]
         return found
+
+    def asked(self, scope: str, urls: Collection[str]) -> JoinedRegistry:
+        """The same after all of ``urls`` were asked for at once, here and now."""
+        listed: dict[int, list[int]] = {}
+        for place, hashed in self.keys_of(scope, urls):
+            listed.setdefault(place.table, []).extend(self.listed(place, hashed).tolist())
+        return self.view(scope, urls, listed)
 
     def view(self, scope: str, urls: Iterable[str], listed: Mapping[int, Iterable[int]]) -> JoinedRegistry:
         """The same, told which of ``keys_of(scope, urls)`` are ``listed``: hashes by the number of their table."""

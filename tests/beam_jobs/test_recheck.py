@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
+from spawning_stub import FAULTS, KEY, Items, Reply, SpawningStub, listing
 
 from beam_jobs.cli import main
+from obelics_pipeline.denylist import withheld
+from obelics_pipeline.manifest import decode
+from obelics_pipeline.registry import compile_registry, hashes
+from obelics_pipeline.spawning import KEY_VARIABLE
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +130,131 @@ def test_mistakes(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert main(["recheck", dataset, "--registry", listed, "--output", output]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "o/data").exists()
+
+
+def test_the_manifest_and_the_card_are_true_for_what_is_left(built: Path, tmp_path: Path) -> None:
+    lists = registry(tmp_path, ("domain", "site0.example"), ("url", "http://img.example/300x200-7.png"))
+    recheck(built, tmp_path / "out", lists)
+    left, before = rows(tmp_path / "out"), rows(built)
+    manifest = decode((tmp_path / "out/_MANIFEST.json").read_bytes(), "manifest")
+    files = {path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {tmp_path / "out" / entry.path for entry in manifest.files} | {
+        tmp_path / "out/_MANIFEST.json"
+    } == files
+    for entry in manifest.files:
+        data = (tmp_path / "out" / entry.path).read_bytes()
+        assert (entry.bytes, entry.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    images = [sum(row["num_images"] for row in table.values()) for table in (before, left)]
+    documents, pictures = manifest.tally.level("documents"), manifest.tally.level("images")
+    assert (documents.entered, documents.kept, documents.left) == (len(before), len(left), 0)
+    assert (pictures.entered, pictures.kept, pictures.left) == (*images, 0)
+    assert f"{len(left)} web documents with {images[1]} images" in (tmp_path / "out/README.md").read_text()
+
+
+def test_a_dataset_that_is_not_whole_is_refused(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(built, tmp_path / "cut")
+    next((tmp_path / "cut/data").iterdir()).unlink()
+    given = ["--registry", registry(tmp_path, ("domain", "a.example")), "--output", str(tmp_path / "out")]
+    assert main(["recheck", str(tmp_path / "cut"), *given]) == 2
+    assert "copy it again" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def asking(folder: Path, consent: str) -> list[str]:
+    (folder / "consent.yaml").write_text(f"consent: {{{consent}}}\n")
+    return ["--config", str(folder / "consent.yaml"), "--output", str(folder / "out")]
+
+
+def stones(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(folder / "out/tombstones.parquet").to_pylist()
+    return found
+
+
+def test_a_service_is_asked_of_all_pages_and_images(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    before = rows(built)
+    page, silent, *_ = sorted(row["url"] for row in before.values())
+    image = "http://img.example/300x200-7.png"
+
+    def forgetful(items: Items) -> Reply:
+        return listing([item for item in items if item["url"] != silent])
+
+    with SpawningStub(page, image, always=forgetful) as service:
+        spawning = f"spawning: {{endpoint: '{service.endpoint}', attempts: 1}}"
+        assert main(["recheck", str(built), *asking(tmp_path, spawning)]) == 0
+        shown = {info["url"] for row in before.values() for info in row["image_info"] if info is not None}
+        assert set(service.asked) == {row["url"] for row in before.values()} | shown
+    found = stones(tmp_path)
+    assert {(stone["url"], stone["registry"], stone["kind"], stone["value"]) for stone in found} == {
+        (page, "spawning", "spawning", "spawning:opted_out"),
+        (silent, "spawning", "unknown", "spawning:missing"),
+        (image, "spawning", "spawning", "spawning:opted_out"),
+    }
+    left = rows(tmp_path / "out")
+    assert {row["url"] for row in left.values()} == {row["url"] for row in before.values()} - {page, silent}
+    assert not any(
+        info is not None and info["url"] == image and shown is not None
+        for row in left.values()
+        for info, shown in zip(row["image_info"], row["images"], strict=True)
+    )
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_service_that_says_nothing_leaves_no_dataset(
+    key: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    with SpawningStub(always=FAULTS["503"]) as service:
+        spawning = f"spawning: {{endpoint: '{service.endpoint}', attempts: 1, backoff: 0.01}}"
+        assert main(["recheck", str(built), *asking(tmp_path, spawning)]) == 1
+    assert "Spawning: no verdict on any of" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"consent.yaml"}
+
+
+def test_a_list_may_be_joined(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "kind,value\n" + "".join(f"url,http://a.example/{n}\n" for n in range(9))
+    )
+    with (tmp_path / "list.csv").open("a") as stream:
+        stream.write("url,http://site1.example/page/4\n")
+    with patch.object(hashes, "PIECE", 2):
+        compile_registry([tmp_path / "list.csv"], tmp_path / "joined", joined=True)
+    recheck(built, tmp_path / "out", str(tmp_path / "joined"))
+    assert [(stone["url"], stone["registry"]) for stone in stones(tmp_path)] == [
+        ("http://site1.example/page/4", "joined")
+    ]
+
+
+def test_a_policy_may_take_the_images_of_a_page_alone(built: Path, tmp_path: Path) -> None:
+    listed = registry(tmp_path, ("url", "http://site1.example/page/4"))
+    given = asking(tmp_path, f"registries: [{listed}], signals: {{registry: drop_image}}")
+    assert main(["recheck", str(built), *given]) == 0
+    (row,) = (row for row in rows(tmp_path / "out").values() if row["url"] == "http://site1.example/page/4")
+    assert (row["num_images"], row["num_texts"] > 0) == (0, True)
+
+
+def test_of_an_image_on_a_deny_list_nothing_is_named(built: Path, tmp_path: Path) -> None:
+    before = next(row for row in rows(built).values() if row["num_images"] > 1)
+    slot = next(index for index, image in enumerate(before["images"]) if image is not None)
+    denied = before["image_info"][slot]
+    listed = registry(tmp_path, ("sha256", denied["sha256"]))
+    assert main(["recheck", str(built), *asking(tmp_path, f"deny: [{listed}]")]) == 0
+    info = rows(tmp_path / "out")[before["id"]]["image_info"][slot]
+    assert {name: value for name, value in info.items() if value is not None} == {
+        "url": withheld(denied["url"]),
+        "status": "denylist",
+    }
+    assert {
+        (s["url"], s["sha256"], s["kind"], s["value"]) for s in stones(tmp_path) if s["id"] == before["id"]
+    } == {(withheld(denied["url"]), None, "deny", "")}
+
+
+def test_who_asks_for_nothing_is_told(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recheck", str(built), "--output", str(tmp_path / "out")]) == 2
+    assert "name --registry" in capsys.readouterr().err

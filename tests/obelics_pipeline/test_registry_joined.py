@@ -43,14 +43,6 @@ def both(folder: Path, rows: Sequence[tuple[tuple[str, str], str]]) -> tuple[Reg
     return Registry.open(folder / "mapped"), JoinedRegistry.open(str(folder / "joined"))
 
 
-def told(joined: JoinedRegistry, scope: str, urls: Sequence[str]) -> JoinedRegistry:
-    """The registry after all of ``urls`` were asked for at once."""
-    listed: dict[int, list[int]] = {}
-    for place, asked in joined.keys_of(scope, urls):
-        listed.setdefault(place.table, []).extend(joined.listed(place, asked).tolist())
-    return joined.view(scope, urls, listed)
-
-
 @settings(max_examples=40)
 @given(st.lists(SCOPED, min_size=1, max_size=40), st.lists(st.sampled_from(URLS)))
 def test_the_answers_are_those_of_the_mapped_registry(
@@ -58,7 +50,7 @@ def test_the_answers_are_those_of_the_mapped_registry(
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
         mapped, joined = both(Path(place), rows)
-        pages, images = told(joined, "page", foreseen), told(joined, "image", foreseen)
+        pages, images = joined.asked("page", foreseen), joined.asked("image", foreseen)
         for url in URLS:
             assert joined.page(url) == pages.page(url) == mapped.page(url)
             assert joined.image(url) == images.image(url) == mapped.image(url)
@@ -96,7 +88,7 @@ def test_a_damaged_piece_is_no_answer(damage: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"url\.both\.000003\.u64.*copy it again"):
         opened.verify()
     with pytest.raises(InputError, match=r"url\.both\.000003\.u64.*copy it again"):
-        told(opened, "page", URLS)
+        opened.asked("page", URLS)
     if damage != "other bytes":
         with pytest.raises(InputError, match="missing or cut"):
             opened.check_lengths({path.name: path.stat().st_size for path in folder.glob("*.u64")})
