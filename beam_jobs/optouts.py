@@ -51,15 +51,16 @@ def _stores(policy: Policy) -> tuple[RobotsStore, ...]:
     return tuple(RobotsStore.open(path) for path in policy.robots)
 
 
-def told(policy: Policy, level: str, urls: Iterable[str]) -> dict[str, Evidence]:
+def told(policy: Policy, level: str, urls: Iterable[str], *, again: bool = False) -> dict[str, Evidence]:
     """What Spawning's registry holds against ``urls``, or has no word on, if the policy asks it.
 
-    ``RunFailed`` if it has no word on any of them.
+    ``RunFailed`` if it has no word on any of them; not if it had some before, and these few are asked about ``again``.
     """
     if policy.spawning is None:
         return {}
     answers = _service(policy.spawning).query(urls)
-    require_verdicts(answers)
+    if not again:
+        require_verdicts(answers)
     return {
         url: _answered(level, url, answer) for url, answer in answers.items() if answer.verdict != "allowed"
     }
@@ -126,11 +127,14 @@ class ImageConsent:
         self._policy, self._reserved, self._lists = policy, reserved, lists
         self._told: dict[str, Evidence] = {}
         self.rows: list[EvidenceRow] = []
+        self._asked = False
         self.ask_about(())
 
     def ask_about(self, urls: Iterable[str]) -> None:
         """Have the services that the policy names asked about ``urls``, too."""
-        self._told |= told(self._policy, IMAGE, (url for url in urls if canonical(url) not in self._reserved))
+        open_urls = [url for url in urls if canonical(url) not in self._reserved]
+        self._told |= told(self._policy, IMAGE, open_urls, again=self._asked)
+        self._asked = self._asked or bool(open_urls)
         self._consent = consent_of(self._policy, self._told, self._lists)
 
     def objections(self) -> frozenset[str]:

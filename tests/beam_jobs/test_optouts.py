@@ -26,7 +26,7 @@ from filters.consent.policy import Policy
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.registry import Registry, compile_registry
-from obelics_pipeline.spawning import KEY_VARIABLE
+from obelics_pipeline.spawning import KEY_VARIABLE, SpawningOptions
 
 HEADERS = {
     "noai": ("X-Robots-Tag", "NoAI"),
@@ -321,6 +321,20 @@ def test_what_a_service_lists_or_has_no_word_on_is_left_out(
     refused = {row["url"]: row["excerpt"] for row in decisions}
     assert refused["http://open.example/other"] == "spawning:opted_out"
     assert refused["http://open.example/more"] == "spawning:missing"
+
+
+def test_a_service_that_falls_silent_on_candidates_releases_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    with SpawningStub() as service:
+        options = SpawningOptions(endpoint=service.endpoint, attempts=1, backoff=0.01)
+        consent = optouts.ImageConsent(Policy(spawning=options), {}, ())
+        consent.ask_about(["http://a.example/1"])
+        service.faults.append(FAULTS["503"])
+        consent.ask_about(["http://a.example/2"])
+    assert consent.refusal("http://a.example/1") is None
+    refused = consent.refusal("http://a.example/2")
+    assert refused is not None
+    assert refused.status is FetchStatus.OPTOUT
 
 
 @pytest.mark.parametrize("key", ["", KEY])
