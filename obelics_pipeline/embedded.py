@@ -17,6 +17,9 @@ from typing import Final
 MAX_PACKET: Final = 1_000_000
 """Bytes of metadata that are read of one segment or chunk, also unpacked; no honest packet comes near."""
 
+MAX_XMP: Final = 4_000_000
+"""Bytes of all packets together after which no further one is unpacked: a small file can hold thousands of them."""
+
 MAX_PARTS: Final = 10_000
 """Segments or chunks that are looked at."""
 
@@ -49,7 +52,13 @@ def embedded(body: bytes) -> tuple[str, ...]:
 
 def xmp_of(body: bytes) -> bytes:
     """All XMP in the bytes of an image, UTF-8 or what reads like it: UTF-16 loses its zeros."""
-    return b"".join(_xmp(body)).replace(b"\0", b"")
+    packets, size = [], 0
+    for packet in _xmp(body):
+        packets.append(packet)
+        size += len(packet)
+        if size > MAX_XMP:
+            break
+    return b"".join(packets).replace(b"\0", b"")
 
 
 def _xmp(body: bytes) -> Iterator[bytes]:

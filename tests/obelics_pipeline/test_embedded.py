@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reserved_images import VOCABULARY, credentials, picture, xmp
 
-from obelics_pipeline.embedded import MAX_PACKET, embedded
+from obelics_pipeline.embedded import MAX_PACKET, MAX_XMP, embedded, xmp_of
 
 PROHIBITED = ("data-mining:DMI-PROHIBITED-AIMLTRAINING",)
 
@@ -131,3 +131,10 @@ def test_damaged_files_can_be_read(kind: str, data: st.DataObject) -> None:
     for place in data.draw(st.lists(st.integers(0, len(body) - 1), max_size=5)):
         body[place] ^= data.draw(st.integers(1, 255))
     embedded(bytes(body[: data.draw(st.integers(0, len(body)))]))
+
+
+def test_a_small_file_of_many_large_packets_is_not_unpacked_to_the_end() -> None:
+    body = picture("PNG")
+    content = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * MAX_PACKET)
+    chunk = struct.pack(">I", len(content)) + b"iTXt" + content + bytes(4)
+    assert len(xmp_of(body[:33] + 5_000 * chunk + body[33:])) <= MAX_XMP + MAX_PACKET
