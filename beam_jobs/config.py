@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.faces import identity as detector_identity
 from obelics_pipeline.fetch_types import FetchOptions
+from obelics_pipeline.img2dataset import Engine
 from obelics_pipeline.registry import Registry
 from obelics_pipeline.release import ReleaseOptions
 from obelics_pipeline.robots_store import RobotsStore
@@ -42,6 +43,10 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
 class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
     """How images are fetched: the limits of a download, and how the work is cut."""
 
+    fetcher: Literal["builtin", "img2dataset"] = "builtin"
+    """Who downloads. What comes of it differs (docs/images.md), so this is part of the result."""
+    img2dataset: Engine = Engine()
+    """How the other one runs."""
     shard_images: Positive = 2_000
     """Images in a part; the URLs are hashed into as many parts as that takes. Part of the result, too."""
     candidates: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
@@ -61,7 +66,15 @@ class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
 
         So work stays done when a server that stands in for others moves to another port.
         """
-        pace = {"concurrency", "per_host", "max_bytes_in_flight", "contact", "scorer", "earlier"}
+        pace = {
+            "concurrency",
+            "per_host",
+            "max_bytes_in_flight",
+            "contact",
+            "scorer",
+            "earlier",
+            "img2dataset",
+        }
         values = {name: value for name, value in msgspec.structs.asdict(self).items() if name not in pace}
         scorer = {"scorer": scorer_identity(self.scorer)} if self.scorer else {}
         return values | {"hosts": sorted(self.hosts)} | scorer

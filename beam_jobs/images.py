@@ -29,10 +29,11 @@ from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.evidence import IMAGE
 from filters.consent.policy import Policy
 from obelics_pipeline import images_table as tables
+from obelics_pipeline import img2dataset
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.denylist import DenyLists, hidden, withheld
 from obelics_pipeline.errors import ConfigError
-from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus, fetch_images
+from obelics_pipeline.fetch import FetchResult, FetchStatus, fetch_images
 from obelics_pipeline.images_table import FetchLog, ImageFile, ImageResult
 from obelics_pipeline.tables import CONSENT
 from obelics_pipeline.url import canonical
@@ -54,7 +55,8 @@ class UrlSlots(msgspec.Struct, frozen=True):
 def who_asks(section: ImagesSection) -> ImagesSection:
     """The section with the contact of the environment if it has none; ``ConfigError`` if nobody can be reached.
 
-    Where private addresses are allowed the servers are one's own, as in the demo and in tests.
+    Where private addresses are allowed the servers are one's own, as in the demo and in tests. ``ConfigError``, too, if
+    img2dataset is to ask and cannot.
     """
     try:
         section = msgspec.structs.replace(section, contact=section.contact or os.environ.get(CONTACT, ""))
@@ -65,6 +67,8 @@ def who_asks(section: ImagesSection) -> ImagesSection:
             "images.contact: not set, and the owners of servers have to be able to reach who asks; write "
             f"'images: {{contact: https://…}}' (or a mail address) in the configuration, or set {CONTACT}"
         )
+    if section.fetcher == "img2dataset":
+        img2dataset.require(section.img2dataset, section)
     return section
 
 
@@ -198,7 +202,7 @@ def fetch_part(
 
 def _fetch(
     urls: list[str],
-    options: FetchOptions,
+    options: ImagesSection,
     consent: ImageConsent,
     lists: DenyLists,
     known: KnownImages,
@@ -226,7 +230,9 @@ def _fetch(
             missing.append(url)
     answered = known.use(missing)
     mixed = sorted(set(missing) - answered, key=_digest)  # else the URLs of one host come together
-    asked = fetch_images(mixed, options, consent.of_headers, *consent.agents)
+    other = options.fetcher == "img2dataset"
+    fetch = partial(img2dataset.fetch_images, engine=options.img2dataset) if other else fetch_images
+    asked = fetch(mixed, options, consent.of_headers, *consent.agents)
     for answer in chain(known.answers(answered), asked):
         heard = len(consent.rows)
         result = lists.of_result(answer)  # first: nothing of a hit is written, no evidence either

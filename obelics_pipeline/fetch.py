@@ -27,7 +27,7 @@ from obelics_pipeline.http import undo_encodings
 from obelics_pipeline.image import begins_like_an_image
 from obelics_pipeline.patience import Patience
 
-__all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images", "refused_by_hosts", "reserved"]
+__all__ = ["FetchOptions", "FetchResult", "FetchStatus", "fetch_images", "reserved", "said_by_hosts"]
 
 _NO_TRAINING: Final = ("noai", "noimageai", "noml")
 
@@ -60,25 +60,22 @@ def fetch_images(
             yield result_of(url, answer, options, child)
 
 
-def refused_by_hosts(
+def said_by_hosts(
     urls: Iterable[str],
     options: FetchOptions,
     refuse: Refuse | None = None,
     agents: tuple[str, ...] = (),
     ai_agents: tuple[str, ...] = (),
 ) -> dict[str, FetchResult]:
-    """Those of ``urls`` that ``fetch_images`` would not even ask for, with its results for them; no image is asked for.
+    """For each of ``urls`` whether ``fetch_images`` would ask for it (``ok``), and what its host says of it.
 
-    For downloaders that do not ask hosts themselves: what is not in the result may be given to them. Hosts to which
-    they are redirected have not been asked: give the addresses where redirects led to this function, too, and drop
-    what it refuses.
+    For downloaders that do not ask hosts themselves: what is ``ok`` may be given to them. Hosts to which they are
+    redirected have not been asked: give the addresses where redirects led to this function, too, and drop what is
+    not ``ok``.
     """
     asking = _asking(options, refuse, agents, ai_agents)
     with _Network(options, asking, Client.permission) as network:
-        answers = network.final_answers(urls)
-        return {
-            url: _unchecked(url, answer) for url, answer in answers if answer.status is not FetchStatus.OK
-        }
+        return {url: _unchecked(url, answer) for url, answer in network.final_answers(urls)}
 
 
 def _asking(

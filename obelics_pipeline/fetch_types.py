@@ -61,6 +61,8 @@ class FetchStatus(StrEnum):
     """The bytes are not of a supported image format, whatever the headers say."""
     UNDECODABLE = "undecodable"
     """The bytes begin like an image and cannot be decoded to the end within bounds of time and memory."""
+    LOST = "lost"
+    """Another engine gave no result for it; it may have been asked for (``img2dataset``)."""
     TOO_MANY_PIXELS = "too_many_pixels"
     """The image's header announces more than ``max_pixels``; it was not decoded."""
 

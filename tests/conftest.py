@@ -19,3 +19,12 @@ def test_data() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no test data at {folder}: set OBELICS_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def img2dataset_python() -> str:
+    """The Python that has img2dataset; tests that run it skip where there is none, for to install it takes minutes."""
+    python = os.environ.get("OBELICS_IMG2DATASET", Path(__file__).parents[1] / ".venv/img2dataset/bin/python")
+    if not Path(python).is_file():
+        pytest.skip(f"no img2dataset at {python}: run scripts/setup-img2dataset or set OBELICS_IMG2DATASET")
+    return str(python)

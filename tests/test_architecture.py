@@ -107,7 +107,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not page.parent.joinpath(link).exists()] == []
 
 
-LOCKS = {"requirements.lock": ("install_requires", "dev"), "requirements-lm.lock": ("lm",)}
+LOCKS = {
+    "requirements.lock": ("install_requires", "dev"),
+    "requirements-lm.lock": ("lm",),
+    "requirements-img2dataset.lock": ("img2dataset",),
+}
 """Each lock, and the lists of setup.cfg that it satisfies."""
 
 

@@ -176,6 +176,14 @@ MISTAKES = [
     pytest.param(
         "images: {user_agnet: x}", "images: no key 'user_agnet'; did you mean 'user_agent'?", id="option"
     ),
+    pytest.param(
+        "images: {fetcher: img2data}", "images.fetcher is 'img2data'; write builtin or img2d", id="engine"
+    ),
+    pytest.param(
+        "images: {img2dataset: {processes: 0}}",
+        "images.img2dataset: processes is 0; it has to be 1",
+        id="processes",
+    ),
     pytest.param("images: {connect_timeout: -1}", "images: connect_timeout is -1", id="negative time"),
     pytest.param(
         "dedup: {url: {keep: newest}}", "dedup.url: no key 'keep'", id="option of a rule without any"
@@ -363,6 +371,12 @@ HOSTS = "images: {allow_private: true, hosts: {a.test: '127.0.0.1:81', b.test: '
             id="pace",
         ),
         pytest.param("images: {allow_private: true, hosts: {a.test: '127.0.0.1:81'}}", False, id="names"),
+        pytest.param(
+            HOSTS.replace("images: {", "images: {img2dataset: {python: /a, processes: 2}, "),
+            True,
+            id="where it is",
+        ),
+        pytest.param(HOSTS.replace("images: {", "images: {fetcher: img2dataset, "), False, id="the engine"),
         pytest.param(HOSTS.replace("images: {", "images: {max_bytes: 9, "), False, id="a limit"),
         pytest.param(HOSTS.replace("images: {", "images: {shard_images: 9, "), False, id="the parts"),
     ],

@@ -128,8 +128,10 @@ RELEASED = {"plain-1.jpg", "other-6.jpg", "plain-12.jpg", "plain-18.jpg"}
 ASKED_FOR = {"noai-4.jpg", "bot-5.jpg", "tdm-7.jpg", "usage-8.jpg", "xmp-9.jpg", "moved-10.jpg"} | RELEASED
 
 
-@pytest.fixture(scope="module")
-def config(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["builtin", "img2dataset"])
+def config(server: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """The same for both engines."""
+    python = request.getfixturevalue("img2dataset_python") if request.param == "img2dataset" else ""
     folder = tmp_path_factory.mktemp("config")
     listed = folder / "list.csv"
     listed.write_text(
@@ -144,7 +146,13 @@ def config(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 extract: {{main_content: false}}
 dedup: {{url: {{}}}}
 consent: {{registries: [{folder / "registry"}]}}
-images: {{shard_images: 5, retry_wait: 0, allow_private: true, hosts: {{"*.example": "{server}"}}}}
+images:
+  shard_images: 5
+  retry_wait: 0
+  allow_private: true
+  hosts: {{"*.example": "{server}"}}
+  fetcher: {request.param}
+  img2dataset: {{python: "{python}"}}
 """
     )
     return path
