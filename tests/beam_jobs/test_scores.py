@@ -258,7 +258,7 @@ def test_without_the_package_nothing_runs(
     arguments = ["--input", str(folder / "pages.warc.gz"), "--output", str(tmp_path / "out")]
     assert main(["build", "--config", str(path), *arguments]) == 2
     assert (
-        "images.scorer: classifiers of images need the package onnxruntime: pip install"
+        "images.scorer: models that look at images need the package onnxruntime: pip install"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "out" / "documents").exists()
