@@ -215,6 +215,7 @@ def _head(document: Document) -> dict[str, Any]:
         "host": document.host,
         "title": document.title,
         "language": document.language,
+        "license": document.license,
         "language_score": document.language_score,
         "crawl": source.crawl,
         "warc_filename": source.warc_filename,

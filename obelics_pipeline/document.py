@@ -68,6 +68,7 @@ class Document(msgspec.Struct, frozen=True, array_like=True):
 
     ``measures`` are what document rules measured, by name. ``canonical`` is the other address of its site by
     which the page asks to be known (``canonical_link``). ``cluster`` are the documents that this one stands for.
+    ``license`` are the licences of the text as its publisher names them, joined by commas.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Document(msgspec.Struct, frozen=True, array_like=True):
     measures: dict[str, float] = {}
     canonical: str | None = None
     cluster: Cluster | None = None
+    license: str | None = None
 
     @property
     def images(self) -> tuple[ImageNode, ...]:

@@ -99,7 +99,7 @@ def documents_schema(measures: Sequence[str]) -> pa.Schema:
     """
     fields: list[tuple[str, pa.DataType]] = [*SCALARS, *SOURCE]
     fields += [("consent", pa.list_(pa.string())), ("nodes", pa.list_(NODE))]
-    fields += [("canonical", pa.string()), ("dedup", CLUSTER)]
+    fields += [("canonical", pa.string()), ("dedup", CLUSTER), ("license", pa.string())]
     if measures:
         fields.append(("measures", pa.struct([(name, pa.float64()) for name in measures])))
     return pa.schema(fields)
@@ -148,6 +148,7 @@ def documents_to_batch(documents: Sequence[Document], schema: pa.Schema) -> pa.R
     columns.append(_nodes_to_array([document.nodes for document in documents]))
     columns.append(strings([document.canonical for document in documents]))
     columns.append(_clusters_to_array([document.cluster for document in documents]))
+    columns.append(strings([document.license for document in documents]))
     if "measures" in schema.names:
         columns.append(_measures_to_array([document.measures for document in documents], schema))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -220,7 +221,7 @@ def _measures_to_array(measures: Sequence[dict[str, float]], schema: pa.Schema) 
 def documents_of(table: pa.RecordBatch | pa.Table) -> list[Document]:
     """The documents of a batch (columns beyond those of ``documents_schema`` are ignored).
 
-    A table may lack ``canonical``, ``dedup`` and ``measures``: its documents do, too.
+    A table may lack ``canonical``, ``dedup``, ``license`` and ``measures``: its documents do, too.
     """
     sources = _columns(table, [name for name, _ in SOURCE if name != "timestamp"])
     times = table.column("timestamp").cast(pa.int64()).to_pylist()
@@ -232,6 +233,7 @@ def documents_of(table: pa.RecordBatch | pa.Table) -> list[Document]:
         _measures_of(table),
         _optional(table, "canonical"),
         (row and Cluster(*row.values()) for row in _optional(table, "dedup")),
+        _optional(table, "license"),
         strict=True,
     )
     return [

@@ -34,6 +34,7 @@ def assembled(*nodes: tuple[Any, Slot | None]) -> Assembled:
         measures={"word_count": 4.0, "stopwords": 0.5},
         canonical="https://a.example/story",
         cluster=Cluster("0f" * 16, 3, "near_text"),
+        license="CC-BY-SA-4.0",
     )
     return Assembled(document, tuple(slot for _, slot in nodes))
 
@@ -101,6 +102,10 @@ def test_what_a_document_stands_for_travels_with_it() -> None:
         {"cluster": "0f" * 16, "size": 3, "method": "near_text"},
         None,
     ]
+
+
+def test_the_licence_of_the_text_travels_with_it() -> None:
+    assert dataset.table_of_rows([row()]).column("license").to_pylist() == ["CC-BY-SA-4.0"]
 
 
 def test_a_document_of_nothing_is_an_empty_row() -> None:

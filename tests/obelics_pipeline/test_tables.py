@@ -65,6 +65,7 @@ documents = st.builds(
     measures=st.dictionaries(st.sampled_from(MEASURES), st.floats(allow_nan=False)),
     canonical=optional,
     cluster=st.none() | clusters,
+    license=optional,
 )
 
 
@@ -123,10 +124,10 @@ def test_a_schema_without_measures_leaves_them_out() -> None:
 
 
 def test_a_table_may_lack_what_came_later() -> None:
-    rich = document(canonical="https://a.example/1", cluster=Cluster("1", 2, "near_text"))
+    rich = document(canonical="https://a.example/1", cluster=Cluster("1", 2, "near_text"), license="CC0-1.0")
     table = pa.Table.from_batches([documents_to_batch([rich], SCHEMA)])
     assert documents_of(table) == [rich]
-    assert documents_of(table.drop_columns(["canonical", "dedup", "measures"])) == [document()]
+    assert documents_of(table.drop_columns(["canonical", "dedup", "license", "measures"])) == [document()]
 
 
 def test_the_columns_of_canonical_links_and_clusters() -> None:
