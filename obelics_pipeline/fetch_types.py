@@ -122,7 +122,7 @@ class FetchOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.max_bytes_in_flight < self.max_bytes:
             raise ValueError(
                 f"max_bytes_in_flight is {self.max_bytes_in_flight}; "
-                f"one body alone may have max_bytes, {self.max_bytes}"
+                f"one body alone may have max_bytes, {self.max_bytes}, so make it that or more"
             )
         for name in ("retry_wait", "min_rate"):
             if not 0 <= getattr(self, name) < inf:
