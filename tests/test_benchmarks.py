@@ -83,6 +83,14 @@ def test_registry_measures_look_ups_and_memory() -> None:
     assert figures["of both / files"]["passed"]
 
 
+def test_registry_joined_measures_time_and_memory() -> None:
+    command = [sys.executable, BENCHMARKS / "registry_joined.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode in {0, 1}, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert figures["memory / with the short list"]["passed"], run.stdout
+
+
 def test_robots_measures_stores_and_look_ups() -> None:
     command = [sys.executable, BENCHMARKS / "robots.py", "--quick", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=240)
