@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from obelics_pipeline.image import ImageFacts, inspect
 from obelics_pipeline.image_metadata import stripped
 from obelics_pipeline.images_table import IMAGES, IMAGES_OPTIONS, ImageFile
 from obelics_pipeline.parquet import ParquetFile
-from obelics_pipeline.recheck import Lists, tombstones
+from obelics_pipeline.recheck import Lists, Objection, tombstones
 from obelics_pipeline.release import Shown, Withheld, check_release, release
 
 
@@ -198,12 +199,10 @@ def test_a_list_may_name_the_hash_of_what_was_served_or_of_what_was_published(
     table = pq.read_table(next(tmp_path.glob("dataset/data/*")))
     wanted = table.column("image_info").to_pylist()[0][0][name]
 
-    class Listed(msgspec.Struct):
-        kind: str = "sha256"
-        value: str = wanted
-        registry: str = "deny"
+    def listed(addresses: Collection[str], hashes: Collection[str]) -> Objection | None:
+        return Objection("deny", "sha256", wanted) if wanted in hashes else None
 
-    lists = Lists(lambda url: None, lambda url: None, lambda hashed: Listed() if hashed == wanted else None)
+    lists = Lists(lambda url: None, listed)
     [[stone]] = tombstones(table, lists)
     assert (stone.level, stone.index, stone.registry) == ("image", 0, "deny")
 
