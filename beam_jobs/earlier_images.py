@@ -7,7 +7,6 @@ policy and lists. Of failures those are known that asking again would not change
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,8 +17,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from beam_jobs import io, stages
+from beam_jobs import io
 from beam_jobs.config import ImagesSection
+from beam_jobs.earlier import EarlierRun, read_earlier
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import IMAGES
 from obelics_pipeline.answer import Answer
@@ -29,7 +29,6 @@ from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.fetch import result_of
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.images_table import read_image
-from obelics_pipeline.manifest import InputEntry, Manifest
 
 FINAL: Final = frozenset(
     {
@@ -53,22 +52,6 @@ _DAY: Final = 86_400_000
 _HEAD: Final = ("final_url", "http_status", "content_type", "num_bytes", "md5", "sha1", "sha256", "signals")
 _READ: Final = ("url", "fetched_url", "status", *_HEAD, "part", "offset")
 _LOGGED: Final = ("fetched_at", "first_status")
-
-
-class EarlierRun(msgspec.Struct, frozen=True):
-    """A run that has fetched images: its folder, and what its stage ``images`` wrote."""
-
-    root: str
-    manifest: Manifest
-
-    def paths(self, folder: str) -> list[str]:
-        """Its files below ``folder``."""
-        return [io.join(self.root, entry.path) for entry in self.manifest.under(folder)]
-
-    @property
-    def entry(self) -> InputEntry:
-        """The run as the input of another."""
-        return msgspec.structs.replace(stages.input_of(self.manifest, IMAGES), path=self.root)
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -102,17 +85,10 @@ def earlier_runs(section: ImagesSection, output: str) -> list[EarlierRun]:
 
 
 def _opened(root: str, output: str) -> EarlierRun:
-    where = f"images.earlier: {root}"
-    if io.is_local(root) and io.is_local(output) and os.path.realpath(root) == os.path.realpath(output):
-        raise InputError(f"{where}: is the output of this run; name the folder of an earlier one")
-    try:
-        with io.reaching(where):
-            run = EarlierRun(root, stages.read_manifest(root, IMAGES))
-            for folder, columns in (("image_results", _READ), ("fetch_log", _LOGGED)):
-                for path in run.paths(folder)[:1]:
-                    _check_columns(path, columns)
-    except InputError as error:
-        raise InputError(f"{where}: no run whose images are known: {error}") from error
+    run = read_earlier("images.earlier:", root, output, IMAGES)
+    for folder, columns in (("image_results", _READ), ("fetch_log", _LOGGED)):
+        for path in run.paths(folder)[:1]:
+            _check_columns(path, columns)
     return run
 
 

@@ -16,12 +16,13 @@ from beam_jobs import io, stages
 from beam_jobs.config import Config
 from beam_jobs.dedup.apply import apply_part, supersede_part
 from beam_jobs.dedup.clusters import find_clusters
-from beam_jobs.dedup.earlier import Earlier, earlier_runs
+from beam_jobs.dedup.earlier import earlier_runs
 from beam_jobs.dedup.image_sets import find_same_sets
 from beam_jobs.dedup.job import Job, passes_of
 from beam_jobs.dedup.passages import find_passages
 from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
 from beam_jobs.dedup.sign import sign_part
+from beam_jobs.earlier import EarlierRun
 from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Workspace, read_reports
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
@@ -60,7 +61,7 @@ class _Work(msgspec.Struct, frozen=True):
     session: Session
     space: Workspace
     paths: tuple[str, ...]
-    earlier: tuple[Earlier, ...]
+    earlier: tuple[EarlierRun, ...]
 
     @property
     def config(self) -> Config:

@@ -1,4 +1,4 @@
-"""What an earlier run knows is not asked again; nothing is released on old knowledge that today's policy refuses."""
+"""What an earlier run knows is not asked again; nothing is released that today's policy refuses."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_a_run_that_is_not_whole_is_refused(
     empty.mkdir()
     for runs, said in (
         ([cut], "missing or cut"),
-        ([empty], "no run whose images are known"),
+        ([empty], "no finished run to read"),
         ([again.output], "is the output of this run"),
         ([first, copied(first, tmp_path / "copy")], "is the same run as"),
     ):
