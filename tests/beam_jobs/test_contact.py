@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from beam_jobs.cli import main
 from beam_jobs.config import ImagesSection
 from beam_jobs.images import CONTACT, who_asks
 from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.img2dataset import Engine
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +44,11 @@ def test_a_contact_of_the_environment_is_checked_like_any_other(monkeypatch: pyt
 
 def test_ones_own_servers_need_none() -> None:
     assert who_asks(ImagesSection(allow_private=True)).contact == ""
+
+
+def test_another_engine_has_to_be_there_and_its_network_guarded() -> None:
+    section = ImagesSection(contact="me@b.example", fetcher="img2dataset", img2dataset=Engine("/no/python"))
+    with pytest.raises(ConfigError, match="egress_is_guarded: not set"):
+        who_asks(section)
+    with pytest.raises(ConfigError, match="/no/python: No such file"):
+        who_asks(replace(section, img2dataset=Engine("/no/python", egress_is_guarded=True)))

@@ -2,7 +2,7 @@
 
 A server in another process, on another core where there are two, gives every image over a new connection, encrypted or
 not. Each downloader runs in a process on one core; its start is measured with a few images and left out.
-img2dataset is installed when it is first needed, in an environment under .venv/peers.
+img2dataset is installed when it is first needed, by scripts/setup-img2dataset.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from _figures import Figure, arguments, report
-from _peers import ROOT, environment
-from images_peers import SUBJECTS
+from _figures import Figure, arguments, report, say
+from _peers import INSTALLING, ROOT
+from images_peers import OURS, SUBJECTS
 
 WORKER = Path(__file__).with_name("images_peers.py")
 SERVER = Path(__file__).with_name("images_server.py")
-PINNED = ("img2dataset==1.47.0", "numpy==2.4.6", "opencv-python-headless==4.14.0.94", "pyarrow==26.0.1")
 COUNT = {"ours": 3000}
 PEER_COUNT = 600
 """Images of one round; img2dataset has fewer, or it would take minutes."""
@@ -65,7 +64,7 @@ def once(subject: str, python: Path, server: Server, folder: Path, count: int) -
     names = itertools.islice(itertools.cycle(server.names), count)
     listed = folder / "urls.txt"
     listed.write_text("".join(f"{server.url}/{name}?{n}\n" for n, name in enumerate(names)))
-    paths = {"PYTHONPATH": str(ROOT)} if subject == "ours" else {}
+    paths = {"PYTHONPATH": str(ROOT)} if subject in OURS else {}
     variables = {
         **os.environ, **paths, "SSL_CERT_FILE": str(folder / "trusted.pem"), "NO_ALBUMENTATIONS_UPDATE": "1"
     }  # fmt: skip
@@ -79,16 +78,32 @@ def once(subject: str, python: Path, server: Server, folder: Path, count: int) -
     return found
 
 
+def peer_python(*, make: bool) -> Path | None:
+    """The interpreter that has img2dataset; None if it is missing and cannot be installed."""
+    if make:
+        try:
+            subprocess.run(
+                [ROOT / "scripts/setup-img2dataset"], check=True, stdout=sys.stderr, timeout=INSTALLING
+            )
+        except (subprocess.SubprocessError, OSError) as error:
+            say(f"img2dataset is missing: {error}")
+    python = Path(os.environ.get("OBELICS_IMG2DATASET", ROOT / ".venv/img2dataset/bin/python"))
+    if not python.is_file():
+        return None
+    os.environ["OBELICS_IMG2DATASET"] = str(python)  # for those who run it
+    return python
+
+
 def measure(*, tls: bool, quick: bool) -> list[Figure]:
     """All downloaders at one server, in turns."""
     scheme = "https" if tls else "http"
-    peer = environment("img2dataset", PINNED, make=not quick)
+    peer = peer_python(make=not quick)
     rates: dict[str, float] = {}
     rows: list[Figure] = []
     with tempfile.TemporaryDirectory() as name, serving(Path(name), tls=tls) as server:
         for subject in SUBJECTS:
-            python = Path(sys.executable) if subject == "ours" else peer
-            if python is None:
+            python = Path(sys.executable) if subject in OURS else peer
+            if peer is None and subject != "ours":
                 rows.append(
                     Figure(f"{scheme}: {subject}", math.nan, "images/s", how="missing: not installed")
                 )

@@ -43,6 +43,24 @@ def ours() -> Download:
     return run
 
 
+def with_img2dataset() -> Download:
+    """The same, but img2dataset asks: between our walls, with our checks, in a process of its own."""
+    from obelics_pipeline import decoder
+    from obelics_pipeline.fetch import FetchOptions
+    from obelics_pipeline.img2dataset import Engine, fetch_images
+
+    options = FetchOptions(allow_private=True, ports=(), concurrency=AT_ONCE, per_host=AT_ONCE)
+    engine = Engine(python=os.environ["OBELICS_IMG2DATASET"])
+
+    def run(listed: Path) -> int:
+        results = fetch_images(listed.read_text().split(), options, engine=engine)
+        whole = sum(result.sha256 == name_of(result.url) for result in results if result.status == "ok")
+        decoder.close()
+        return whole
+
+    return run
+
+
 def img2dataset(**options: object) -> Download:
     """One process of it, which writes what it got to files of Parquet."""
     from img2dataset import download
@@ -74,11 +92,16 @@ def img2dataset(**options: object) -> Download:
 
 SUBJECTS: dict[str, Callable[[], Download]] = {
     "ours": ours,
+    "fetcher: img2dataset": with_img2dataset,
     # as OBELICS had it: every image decoded and encoded anew
     "img2dataset": lambda: img2dataset(resize_mode="no"),
     # the least that it can do: nothing is checked, no image is decoded
     "img2dataset, bytes as they are": lambda: img2dataset(disable_all_reencoding=True),
 }
+
+
+OURS = ("ours", "fetcher: img2dataset")
+"""Those that run by our Python."""
 
 
 def used() -> float:
