@@ -74,8 +74,14 @@ def who_asks(section: ImagesSection) -> ImagesSection:
 
 def check(session: Session) -> None:
     """Raise ``Misconfigured`` if images could not be fetched as ``session`` says."""
-    section = who_asks(session.config.images)
-    deny_lists(session.config.consent, section.max_pixels)
+    config = session.config
+    if config.consent.deny and config.images.fetcher != "builtin":
+        raise ConfigError(
+            f"consent.deny: {config.images.fetcher} writes images to disk before deny-lists can be asked about "
+            "their bytes; write 'images: {fetcher: builtin}', or leave the lists out"
+        )
+    section = who_asks(config.images)
+    deny_lists(config.consent, section.max_pixels)
     earlier_runs(section, session.output)
 
 

@@ -29,8 +29,8 @@ QUARANTINE: Final = pa.schema(
 """The table ``quarantine/``: the SHA-256 of an address (UTF-8, hexadecimal), which list it met, by what, and when."""
 
 PDQ_SIDE: Final = 512
-"""Pixels a side of what PDQ hashes are taken from, as its authors do. In the mean 7 of 256 bits differ from the hash
-of the whole image, with 128 pixels 12: too many of the 31 that copies may differ in."""
+"""Pixels a side of what PDQ hashes are taken from, as its authors do. Of 20 images of 800 × 600 (coloured 1/f noise,
+JPEG) the hash differs from that of the whole image in 13 of 256 bits, at most 18, where copies may differ in 31."""
 
 _MARK: Final = "sha256:"
 """What stands before the hash of an address in place of the address; no address of the web begins so."""

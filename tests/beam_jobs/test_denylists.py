@@ -242,6 +242,16 @@ def test_lists_that_cannot_be_relied_on_stop_the_run_before_it_begins(
         deny_lists(Policy(deny=(str(tmp_path / "nowhere"),)), 100)
 
 
+def test_a_fetcher_that_writes_first_is_refused(
+    config: Path, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(config.read_text().replace("images: {", "images: {fetcher: img2dataset, "))
+    assert run("build", path, archive, tmp_path / "out") == 2
+    assert "consent.deny: img2dataset writes images to disk" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "documents").exists()
+
+
 def test_lists_of_what_is_not_asked_are_refused(
     listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
