@@ -84,7 +84,7 @@ def _tell_parts(
     _ = (
         (asked, results_of)
         | "ByUrl" >> beam.CoGroupByKey()
-        | "Tell" >> beam.FlatMap(_tell)
+        | "Tell" >> beam.FlatMap(tell)
         | "GiveToParts" >> GiveToParts(paths)
         | "Write" >> beam.MapTuple(partial(_write_told, files))
     )
@@ -113,9 +113,10 @@ def result_rows(path: str, timestamps: bool) -> Iterator[tuple[str, tuple[Any, .
         yield from zip(table.column("url").to_pylist(), zip(*columns, strict=True), strict=True)
 
 
-def _tell(
+def tell(
     element: tuple[str, tuple[Iterable[tuple[int, str]], Iterable[tuple[Any, ...]]]],
 ) -> Iterator[tuple[int, tuple[str, tuple[Any, ...]]]]:
+    """What each part that shows an image is told of it, by its address; of a hit of a deny-list by the hash of that."""
     key, (shown, results) = element
     for result in results:
         for part, url in shown:

@@ -21,6 +21,7 @@ from archives import page, write_warc
 from faultserver import CASES, FaultServer, reply
 from PIL import Image
 
+from beam_jobs.assemble import tell
 from beam_jobs.cli import main
 from beam_jobs.denylists import deny_lists
 from filters.consent.policy import Policy
@@ -195,6 +196,13 @@ def test_the_dataset_does_not_say_where_a_hit_was(built: Path) -> None:
     names = {info["filename"] for row in rows(built, "dataset/data") for info in row["image_info"] if info}
     assert names == {"plain.img", "second.img"}
     assert sum(row["num_image_slots"] for row in rows(built, "dataset/data")) == 3
+
+
+@pytest.mark.parametrize(("status", "named"), [("ok", True), ("http_4xx", True), ("denylist", False)])
+def test_what_parts_are_told_on_the_way_names_no_hit(status: str, named: bool) -> None:
+    url = "http://img.example/a"
+    told = list(tell((withheld(url), ([(3, url)], [(status,)]))))
+    assert told == [(3, (url if named else withheld(url), (status,)))]
 
 
 @pytest.mark.parametrize(
