@@ -90,7 +90,7 @@ class Feed:
         shared.source = copy(self.source)
         shared._check_readers()
         shared.reader = Reader(shared.source, shared.options)
-        shared.progress = Progress(self.order, self.lanes)
+        shared.load_state_dict(self.state_dict())
         return shared
 
     def walk(self, of_lane: OfLane[T], progress: Progress) -> Iterator[tuple[T | None, Mark]]:

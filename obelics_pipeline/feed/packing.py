@@ -151,7 +151,9 @@ class Packing:
 
     def share(self, worker: int, workers: int) -> Packing:
         """The part of one of ``workers`` processes that pack this feed's documents together."""
-        return Packing(self.feed.share(worker, workers), self.options)
+        shared = Packing(self.feed.share(worker, workers), self.options)
+        shared.load_state_dict(self.state_dict())
+        return shared
 
     @property
     def lanes(self) -> int:

@@ -17,8 +17,8 @@ from obelics_pipeline.feed.feed import Feed
 from obelics_pipeline.feed.packing import Packing, Sequence
 from obelics_pipeline.feed.state import Mark, Progress, decoded, merged
 
-Marked = tuple[int, Any, Mark]
-"""Which worker, what it gives (nothing at the end of a lane), and the state that follows."""
+Given = tuple[int, Any, tuple[Mark, ...]]
+"""Which worker, what it gives (nothing at the end of its part), and the marks that led there."""
 
 
 class TorchFeed(IterableDataset):  # type: ignore[misc]  # torch is not there when types are checked
@@ -34,12 +34,17 @@ class TorchFeed(IterableDataset):  # type: ignore[misc]  # torch is not there wh
         self._state: Mapping[str, Any] | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        info = get_worker_info()
-        self._mine = self._source if info is None else self._source.share(info.id, info.num_workers)
+        if self._mine is None:
+            info = get_worker_info()
+            self._mine = self._source if info is None else self._source.share(info.id, info.num_workers)
         if self._state is not None:
             self._mine.load_state_dict(self._state)
             self._state = None
         yield from self._mine
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch of the next iteration, unless a state says it: workers that are new each time cannot know."""
+        self._source.progress.epoch = epoch
 
     def state_dict(self) -> dict[str, Any]:
         """Where this worker stands."""
@@ -53,9 +58,9 @@ class TorchFeed(IterableDataset):  # type: ignore[misc]  # torch is not there wh
 class Loader:
     """Batches of ``batch_size`` samples or sequences, read by ``workers`` processes (0: by this one).
 
-    ``collate`` makes a batch of a list. An iteration is the rest of an epoch. The state is that of what was handed out
-    here, not of what workers have read ahead; it resumes with any number of ranks and workers, and with
-    the same numbers in the same order.
+    ``collate`` makes a batch of a list; ``options`` are those of ``DataLoader``. An iteration is the rest of an epoch.
+    The state is that of what was handed out here, not of what workers have read ahead; it resumes with any number of
+    ranks and workers, and with the same numbers in the same order.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class Loader:
         collate: Callable[[list[Any]], Any] | None = None,
         **options: Any,
     ) -> None:
-        self._source, self._batch_size, self._workers = source, batch_size, workers
+        self._batch_size, self._workers = batch_size, workers
         self._collate = collate or (stacked if isinstance(source, Packing) else list)
         self._options = options
         self._shares = [source.share(worker, max(1, workers)) for worker in range(max(1, workers))]
@@ -74,21 +79,22 @@ class Loader:
         self._turn = 0
 
     def __iter__(self) -> Iterator[Any]:
+        # Workers that are at the end of the epoch wait for the others: all begin with what is known of all.
+        known = merged([progress.state().encode() for progress in self._known])
+        self._know([known])
+        data = _Shares(self._shares, known, self._turn)
         batch: list[Any] = []
-        marks: list[tuple[int, Mark]] = []
-        data = _Marks(self._shares, [progress.state().encode() for progress in self._known], self._turn)
-        for worker, item, mark in DataLoader(
-            data, batch_size=None, num_workers=self._workers, **self._options
-        ):
-            marks.append((worker, mark))
-            if item is None:
-                continue
-            batch.append(item)
+        taken: list[tuple[int, tuple[Mark, ...]]] = []
+        options = {"collate_fn": _as_it_is, **self._options}
+        for worker, item, marks in DataLoader(data, batch_size=None, num_workers=self._workers, **options):
+            taken.append((worker, marks))
+            if item is not None:
+                batch.append(item)
             if len(batch) == self._batch_size:
-                self._take(marks)
+                self._take(taken)
                 yield self._collate(batch)
-                batch, marks = [], []
-        self._take(marks)
+                batch, taken = [], []
+        self._take(taken)
         if batch:
             yield self._collate(batch)
 
@@ -99,36 +105,49 @@ class Loader:
 
     def load_state_dict(self, *states: Mapping[str, Any]) -> None:
         """Go on where the loaders of all ranks that gave ``states`` ended; its own will do if the ranks are as many."""
-        known = [decoded(state["feed"]) for state in states]
-        self._known = []
-        for share in self._shares:
-            progress = Progress(share.order, share.lanes)
-            progress.load(known)
-            self._known.append(progress)
+        self._know([state["feed"] for state in states])
         one = len(states) == 1 and states[0]["workers"] == self._workers
         self._turn = states[0]["turn"] if one else 0
 
-    def _take(self, marks: list[tuple[int, Mark]]) -> None:
-        for worker, mark in marks:
-            self._known[worker].take(mark)
+    def _know(self, states: list[Mapping[str, Any]]) -> None:
+        for share in self._shares:
+            share.load_state_dict(*states)
+        self._known = [share.progress for share in self._shares]
+
+    def _take(self, taken: list[tuple[int, tuple[Mark, ...]]]) -> None:
+        for worker, marks in taken:
+            for mark in marks:
+                self._known[worker].take(mark)
             self._turn = (worker + 1) % len(self._shares)
 
 
-class _Marks(IterableDataset):  # type: ignore[misc]
-    """What the shares of workers give, with marks; the worker whose turn it is comes first."""
+class _Shares(IterableDataset):  # type: ignore[misc]
+    """What the shares of workers give, with marks; the worker whose turn it is comes first.
 
-    def __init__(self, shares: list[Any], states: list[dict[str, Any]], turn: int) -> None:
-        self._shares, self._states, self._turn = shares, states, turn
+    Workers are asked in turn, so each of them gives a thing whenever it is asked, until its end.
+    """
 
-    def __iter__(self) -> Iterator[Marked]:
+    def __init__(self, shares: list[Any], state: dict[str, Any], turn: int) -> None:
+        self._shares, self._state, self._turn = shares, state, turn
+
+    def __iter__(self) -> Iterator[Given]:
         info = get_worker_info()
         worker = 0 if info is None else (info.id + self._turn) % info.num_workers
         share = self._shares[worker]
         progress = Progress(share.order, share.lanes)
-        progress.load([decoded(self._states[worker])])
+        progress.load([decoded(self._state)])
+        marks: tuple[Mark, ...] = ()
         for item, mark in share.marked(progress):
             progress.take(mark)
-            yield worker, item, mark
+            marks += (mark,)
+            if item is not None:
+                yield worker, item, marks
+                marks = ()
+        yield worker, None, marks
+
+
+def _as_it_is(given: Given) -> Given:
+    return given
 
 
 def stacked(sequences: list[Sequence]) -> dict[str, Any]:
