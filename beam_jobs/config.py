@@ -15,6 +15,7 @@ from filters.dedup.options import DedupOptions
 from filters.profile import TextOptions
 from filters.rules import check_lists
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
+from obelics_pipeline.dataset_rows import TextForm
 from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.faces import identity as detector_identity
@@ -84,7 +85,21 @@ class ExportSection(ReleaseOptions, frozen=True, forbid_unknown_fields=True):
     """How the dataset is written, and what is done to images before."""
 
     shard_bytes: Positive = 400_000_000
-    """About the size of one Parquet file."""
+    """About the size of one Parquet file, at most."""
+    shards: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    """Files of the split ``train``, instead of as many as ``shard_bytes`` takes."""
+    validation: Share = 0.005
+    """The share of documents in the split ``validation``."""
+    images: Literal["bytes", "none"] = "bytes"
+    """``none``: texts and the addresses of images, without their bytes."""
+    text: TextForm = "markdown"
+    """``markdown``: lists, tables, code, headings and quotes look like it; ``plain``: no marks that tell a heading
+    from a paragraph."""
+    max_document_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 16_000_000
+    """Of texts and images. Images that do not fit are left out; a document whose texts do not is rejected. Readers hold
+    a row in memory, and Arrow's lists end at 2 GB."""
+    decisions: bool = True
+    """Whether the dataset tells what was decided on the documents of the inspection sample."""
     timestamps: bool = False
     """Write when images were fetched and opt-outs checked; two builds are then no longer the same bytes."""
 

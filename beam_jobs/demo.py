@@ -95,7 +95,7 @@ def _session(output: str, archive: Path, server: SampleServer, workers: int) -> 
 def read_rows(output: str) -> Iterator[dict[str, Any]]:
     """The documents of the dataset in ``output``, without the bytes of their images."""
     columns = ["id", "url", "host", "title", "texts", "image_info", "num_images", "num_image_slots"]
-    for path in sorted(Path(output).glob("dataset/data/train-*.parquet")):
+    for path in sorted(Path(output).glob("dataset/data/*.parquet")):
         yield from pq.read_table(path, columns=columns).to_pylist()
 
 

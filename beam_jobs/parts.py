@@ -66,6 +66,7 @@ class Part:
         self.space = space
         self.number = number
         self._open: list[tuple[str, str, BinaryIO, ParquetFile]] = []
+        self._optional: set[str] = set()
         self._scratch: str | None = None
 
     def table(
@@ -76,13 +77,19 @@ class Part:
         *,
         name: str | None = None,
         remember: bool = False,
+        optional: bool = False,
     ) -> ParquetFile:
-        """A new Parquet file of this part: ``<folder>/part-<number>.parquet``, or ``name`` in ``folder``."""
+        """A new Parquet file of this part: ``<folder>/part-<number>.parquet``, or ``name`` in ``folder``.
+
+        One that is ``optional`` is there only if it has rows.
+        """
         path = f"{folder}/{name or f'part-{self.number:05d}.parquet'}"
         temporary = io.join(self.space.folder, "temporary", f"{uuid.uuid4().hex}.parquet")
         stream = io.open_write(temporary)
         file = ParquetFile(stream, schema, options, remember=remember)
         self._open.append((path, temporary, stream, file))
+        if optional:
+            self._optional.add(path)
         return file
 
     def scratch(self) -> str:
@@ -93,13 +100,16 @@ class Part:
     def finish(self, tally: Tally) -> PartReport:
         """Close and rename all files, then write the report."""
         tally.check(f"{self.space.stage}, part {self.number}")
-        entries = []
-        for path, _, stream, file in self._open:
+        for _, _, stream, file in self._open:
             file.close()
             stream.close()
-            entries.append(FileEntry(path, file.rows, file.length, file.sha256))
-        for path, temporary, _, _ in self._open:
+        entries = []
+        for path, temporary, _, file in self._open:
+            if not file.rows and path in self._optional:
+                io.remove([temporary])
+                continue
             io.move(temporary, io.join(self.space.root, path))
+            entries.append(FileEntry(path, file.rows, file.length, file.sha256))
         report = PartReport(tuple(entries), tally)
         io.write_atomically(self.space.report_path(self.number), msgspec.json.encode(report))
         if self._scratch is not None:

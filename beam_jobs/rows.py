@@ -23,26 +23,29 @@ MAX_WEIGHT: Final = 16_000_000
 
 
 class Writer:
-    """Collects rows and writes them as row groups of ``rows``; the last when the block ends without an error."""
+    """Collects rows and writes them as row groups of at most ``rows`` that weigh no more than ``weight``; one row that
+    weighs more stands alone. The last is written when the block ends without an error.
+    """
 
     def __init__(
         self,
         file: ParquetFile,
-        to_batch: Callable[[Sequence[Any]], pa.RecordBatch],
+        to_batch: Callable[[Sequence[Any]], pa.RecordBatch | pa.Table],
         rows: int = MAX_ROWS,
+        weight: int = MAX_WEIGHT,
     ) -> None:
         self._file = file
         self._to_batch = to_batch
-        self._max_rows = rows
+        self._max_rows, self._max_weight = rows, weight
         self._rows: list[Any] = []
         self._weight = 0
 
     def add(self, row: Any, weight: int = 0) -> None:
         """Write ``row``, soon; ``weight`` is its size in about characters or bytes."""
+        if len(self._rows) >= self._max_rows or self._weight + weight > self._max_weight:
+            self.flush()
         self._rows.append(row)
         self._weight += weight
-        if len(self._rows) >= self._max_rows or self._weight >= MAX_WEIGHT:
-            self.flush()
 
     def flush(self) -> None:
         """Write what has been collected as a row group."""

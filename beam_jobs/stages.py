@@ -42,7 +42,11 @@ IMAGES: Final = Layout(
     _parts("images", "image_results", "image_urls", "fetch_log", "consent/images", "quarantine"),
 )
 ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble", "pictures"))
-EXPORT: Final = Layout("export", "dataset", ("dataset/data/train-*.parquet", "dataset/README.md"))
+EXPORT: Final = Layout(
+    "export",
+    "dataset",
+    ("dataset/data/*.parquet", "dataset/decisions/*.parquet", "dataset/README.md"),
+)
 LAYOUTS: Final = (EXTRACT, FILTER, DEDUP, IMAGES, ASSEMBLE, EXPORT)
 
 

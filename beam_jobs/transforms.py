@@ -35,12 +35,12 @@ class DoPart(beam.DoFn):  # type: ignore[misc]
 class GiveToParts(beam.PTransform):  # type: ignore[misc]
     """Group light rows ``(number of a part, row)`` and add each part's path: ``(number, path, rows)``.
 
-    Parts without rows come too. The rows of a part are in no order.
+    Parts without rows come too. The rows of a part are in no order. ``first`` is the number of the first part.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], first: int = 0) -> None:
         super().__init__()
-        self._paths = list(enumerate(paths))
+        self._paths = list(enumerate(paths, first))
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         """Join rows and paths by the number of the part."""

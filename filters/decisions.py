@@ -147,7 +147,10 @@ def number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def sampled(id: str, share: float) -> bool:
-    """Whether the document ``id`` belongs to the inspection sample: always the same ``share`` of all ids."""
-    digest = hashlib.blake2b(id.encode(), digest_size=8, person=b"sample").digest()
+def sampled(id: str, share: float, sample: str = "sample") -> bool:
+    """Whether the document ``id`` belongs to the inspection sample, or another: always the same ``share`` of all ids.
+
+    Samples of different names (at most 16 bytes) have nothing to do with each other.
+    """
+    digest = hashlib.blake2b(id.encode(), digest_size=8, person=sample.encode()).digest()
     return int.from_bytes(digest) < share * 2**64

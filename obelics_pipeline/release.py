@@ -26,6 +26,10 @@ class Withheld(StrEnum):
     """Its file is not built so that its metadata could be taken away without touching the picture."""
     FACES = "faces_unclear"
     """It could not be looked at for faces, or what was found could not be blurred."""
+    DOCUMENT_FULL = "document_full"
+    """With it the document would be larger than documents may be."""
+    LEFT_OUT = "left_out"
+    """Nothing but that the dataset was to have no bytes of images: what is told is of the image that was fetched."""
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from obelics_pipeline.document import Node, TextNode
 from obelics_pipeline.dom.images import ImageFinder
 from obelics_pipeline.dom.rules import NAMES, TAG_BITS
 from obelics_pipeline.dom.tree import Block, Box
+from obelics_pipeline.markdown import CELL
 
 LONG_CELL: Final = 300
 """A table with a cell of more characters than this is laid out, not filled in."""
@@ -127,14 +128,14 @@ def _lists_around(box: Box | None, known: dict[Box, int]) -> int:
 
 
 def _rows(blocks: Sequence[Block]) -> Iterator[str]:
-    """The rows of a table, cells set apart by bars."""
+    """The rows of a table, cells set apart by bars; a bar in a cell is escaped as Markdown does it."""
     for _, row in groupby(blocks, lambda block: block.box.ancestor("tr")):
         cells: list[str] = []
         for cell, group in groupby(row, lambda block: block.box.ancestor("td", "th")):
             if cell is not None:
                 cells.extend([""] * (cell.index - 1 - len(cells)))
-            cells.append(" ".join(block.text.replace("\n", " ") for block in group))
-        yield " | ".join(cells)
+            cells.append(" ".join(block.text.replace("\n", " ") for block in group).replace("|", "\\|"))
+        yield CELL.join(cells)
 
 
 def _captions(blocks: Sequence[Block]) -> dict[int, str]:

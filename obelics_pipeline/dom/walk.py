@@ -320,9 +320,11 @@ class Walker:
             self.add_whole(Block("code", text, 0, box))
 
     def add_math(self, node: LexborNode) -> None:
-        """Inline MathML: its TeX source where the page has it, else its text."""
+        """MathML: its TeX source between dollar signs where the page has it, else its text."""
         tex = node.css_first('annotation[encoding="application/x-tex"]')
-        self.parts.append(tex.text_lexbor() if tex is not None else node.text_lexbor())
+        source = tex.text_lexbor().strip() if tex is not None else ""
+        mark = "$$" if node.attributes.get("display") == "block" else "$"
+        self.parts.append(f"{mark}{source}{mark}" if source else node.text_lexbor())
 
 
 def names_of(attributes: Attributes) -> int:

@@ -16,8 +16,9 @@ from PIL import Image, ImageOps
 from tiny_detectors import boxes_by_colour, described
 
 from beam_jobs.config import Config, ExportSection, load, section_hash
-from beam_jobs.export import write_shard
 from beam_jobs.parts import PartReport, Workspace, run_part
+from beam_jobs.shard_writer import write_shard
+from beam_jobs.shards import Shards
 from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode, Source
 from obelics_pipeline.errors import ConfigError
@@ -70,7 +71,9 @@ def shard(folder: Path, config: Config, *bodies: bytes) -> tuple[PartReport, lis
     record = msgspec.msgpack.encode(Assembled(document, tuple(slots)))
 
     def work(part: Any) -> Any:
-        return write_shard(part, "", [("0" * 32, record)], 1, [str(folder / "images.parquet")], config)
+        return write_shard(
+            part, "", [("0" * 32, record)], Shards(1, 1, 0), [str(folder / "images.parquet")], config
+        )
 
     report = run_part(Workspace(str(folder), "export", "f" * 32), 0, work)
     return report, pq.read_table(folder / report.files[0].path).to_pylist()
@@ -99,7 +102,7 @@ def test_images_are_published_without_what_they_tell_of_persons(tmp_path: Path) 
 
 def test_images_are_kept_as_they_were_served_if_that_is_wanted(tmp_path: Path) -> None:
     bodies = jpeg(), unclear()
-    report, [row] = shard(tmp_path, Config(export=ExportSection("keep")), *bodies)
+    report, [row] = shard(tmp_path, Config(export=ExportSection(image_metadata="keep")), *bodies)
     assert report.tally.levels["images"].kept == 2
     assert [image["bytes"] for image in row["images"]] == list(bodies)
     assert all(info["sha256"] == info["sha256_original"] for info in row["image_info"])
@@ -208,7 +211,7 @@ def test_a_list_may_name_the_hash_of_what_was_served_or_of_what_was_published(
 
 
 def test_what_is_done_to_images_is_part_of_the_fingerprint() -> None:
-    kept = Config(export=ExportSection("keep"))
+    kept = Config(export=ExportSection(image_metadata="keep"))
     assert section_hash(kept.result_of("export")) != section_hash(Config().result_of("export"))
 
 

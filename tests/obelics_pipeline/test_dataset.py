@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from obelics_pipeline import dataset
 from obelics_pipeline.assembled import Assembled, Slot, assembled_of, assembled_schema, assembled_to_batch
+from obelics_pipeline.dataset_rows import TextForm, laid_out, row_of, shown_images
 from obelics_pipeline.document import Cluster, Document, ImageNode, Source, TextNode
 from obelics_pipeline.parquet import ParquetFile
 from obelics_pipeline.release import ReleaseOptions, Shown, Withheld
@@ -48,18 +50,24 @@ PAGE = assembled(
 )
 
 
-def row(page: Assembled = PAGE) -> dict[str, Any]:
-    return dataset.row_of(
-        page,
-        lambda slot: Shown(b"image of " + str(slot.offset).encode(), "ef" * 32),
-        lambda text: len(text.split()),
-    )
+def picture(slot: Slot) -> Shown:
+    return Shown(b"image of " + str(slot.offset).encode(), "ef" * 32)
+
+
+def row(
+    page: Assembled = PAGE,
+    image: Callable[[Slot], Shown | Withheld] = picture,
+    room: int = 1000,
+    form: TextForm = "plain",
+) -> dict[str, Any]:
+    layout = laid_out(page, form)
+    return row_of(page.document, layout, shown_images(layout, image, room), lambda text: len(text.split()))
 
 
 def test_texts_and_images_take_turns() -> None:
     made = row()
-    assert made["texts"] == ["One two\n\nthree", None, None, "fóur"]
-    assert made["text_dom_paths"] == ["/h1\n/p", None, None, "/p[2]"]
+    assert made["texts"] == ("One two\n\nthree", None, None, "fóur")
+    assert made["text_dom_paths"] == ("/h1\n/p", None, None, "/p[2]")
     assert made["images"] == [None, {"bytes": b"image of 17", "path": f"{'ef' * 32}.jpg"}, None, None]
     assert [info and info["status"] for info in made["image_info"]] == [None, "ok", "http_4xx", None]
     assert made["image_info"][1]["filename"] == "x.jpg"
@@ -71,7 +79,7 @@ def test_texts_and_images_take_turns() -> None:
 
 
 def test_an_image_that_is_withheld_leaves_a_place_that_says_why() -> None:
-    made = dataset.row_of(PAGE, lambda slot: Withheld.METADATA, len)
+    made = row(image=lambda slot: Withheld.METADATA)
     assert (made["images"], made["num_images"], made["num_image_slots"]) == ([None] * 4, 0, 2)
     info = made["image_info"][1]
     assert (info["status"], info["sha256"], info["num_bytes"]) == ("metadata_unclear", "ab" * 32, 9)
@@ -110,7 +118,7 @@ def test_the_licence_of_the_text_travels_with_it() -> None:
 
 def test_a_document_of_nothing_is_an_empty_row() -> None:
     made = row(assembled())
-    assert (made["texts"], made["images"], made["num_words"]) == ([], [], 0)
+    assert (made["texts"], made["images"], made["num_words"]) == ((), [], 0)
     assert dataset.table_of_rows([made]).num_rows == 1
 
 
