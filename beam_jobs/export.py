@@ -18,7 +18,7 @@ from beam_jobs.joins import join_lists
 from beam_jobs.part_files import PartFiles
 from beam_jobs.rows import row_groups
 from beam_jobs.shard_writer import write_shard
-from beam_jobs.shards import Shards, shards_for
+from beam_jobs.splits import Splits, splits_for
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.evidence import PAGE
@@ -39,41 +39,41 @@ def plan(session: Session) -> Plan:
     size = sum(entry.bytes for entry in found.under("assembled"))
     if section.images == "bytes":
         size += found.tally.notes.get("image_bytes", 0)
-    shards = shards_for(size, section)
+    splits = splits_for(size, section)
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
-    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, shards.total)
+    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, splits.total)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
-    files = PartFiles(made.space.folder, shards.total)
-    work = partial(write_shard, shards=shards, images=images, config=session.config)
+    files = PartFiles(made.space.folder, splits.total)
+    work = partial(write_shard, splits=splits, images=images, config=session.config)
 
     def first(run: stages.Run) -> None:
-        join_lists(files, session.config.consent, PAGE, paths, partial(_asked_pages, shards), run)
+        join_lists(files, session.config.consent, PAGE, paths, partial(_asked_pages, splits), run)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(paths)
-            | "ReadDocuments" >> beam.FlatMap(records_of, shards)
-            | "GiveToShards" >> GiveToParts([""] * shards.total)
+            | "ReadDocuments" >> beam.FlatMap(records_of, splits)
+            | "GiveToShards" >> GiveToParts([""] * splits.total)
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
         )
 
     return msgspec.structs.replace(made, first=first, build=build, seal=partial(_write_card, session))
 
 
-def records_of(path: str, shards: Shards) -> Iterator[tuple[int, tuple[str, bytes]]]:
+def records_of(path: str, splits: Splits) -> Iterator[tuple[int, tuple[str, bytes]]]:
     """The documents of a part of ``assembled/`` as compact records, each with its shard and its id."""
     for table in row_groups(path):
         for assembled in assembled_of(table):
             id, cluster = assembled.document.id, assembled.document.cluster
-            yield shards.of(id, cluster.id if cluster else None), (id, _ENCODER.encode(assembled))
+            yield splits.of(id, cluster.id if cluster else None), (id, _ENCODER.encode(assembled))
 
 
-def _asked_pages(shards: Shards, number: int, path: str) -> Iterator[tuple[int, str]]:
+def _asked_pages(splits: Splits, number: int, path: str) -> Iterator[tuple[int, str]]:
     """For ``join_lists``: the pages of a part of ``assembled/``, each with its shard."""
     for table in row_groups(path, ("id", "url", "dedup")):
         for row in table.to_pylist():
-            yield shards.of(row["id"], row["dedup"] and row["dedup"]["cluster"]), row["url"]
+            yield splits.of(row["id"], row["dedup"] and row["dedup"]["cluster"]), row["url"]
 
 
 def _write_card(session: Session, tally: Tally) -> list[FileEntry]:

@@ -15,7 +15,7 @@ from beam_jobs.joins import told_lists
 from beam_jobs.optouts import PageConsent
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import Writer
-from beam_jobs.shards import Shards
+from beam_jobs.splits import Splits
 from filters.consent.evidence import PAGE
 from filters.consent.verdict import OPT_OUT
 from filters.decisions import DOCUMENT_REJECTED
@@ -42,7 +42,7 @@ _DECODER = msgspec.msgpack.Decoder(Assembled)
 
 
 def write_shard(
-    part: Part, path: str, records: list[tuple[str, bytes]], shards: Shards, images: list[str], config: Config
+    part: Part, path: str, records: list[tuple[str, bytes]], splits: Splits, images: list[str], config: Config
 ) -> Tally:
     """Write the documents of a shard in order of their ids, with the bytes of their images.
 
@@ -56,8 +56,8 @@ def write_shard(
         "dataset/data",
         dataset.described_schema(),
         dataset.writer_options(),
-        name=shards.name(part.number),
-        optional=shards.may_be_absent(part.number),
+        name=splits.name(part.number),
+        optional=splits.may_be_absent(part.number),
     )
     limits = dataset.GROUP_ROWS, dataset.GROUP_BYTES
     with OpenImages(images) as opened, Writer(file, dataset.table_of_rows, *limits) as writer:

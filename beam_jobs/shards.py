@@ -1,64 +1,90 @@
-"""Which file of the dataset a document is in: a function of its id and of the number of files alone."""
+"""Rows that pipelines of one stage hand to each other."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Any
 
+import apache_beam as beam
 import msgspec
 
-from beam_jobs.config import ExportSection
-from beam_jobs.images import shard_of
-from filters.decisions import sampled
-
-TRAIN: Final = "train"
-VALIDATION: Final = "validation"
-
-EVEN: Final = 64
-"""Up to so many, the number of files is a power of two, beyond a multiple of it: then any usual number of readers gets
-equal shares."""
-
-
-def file_count(size: float, shard_bytes: int) -> int:
-    """Files for ``size`` bytes."""
-    least = max(1, -int(-size // shard_bytes))
-    return 1 << (least - 1).bit_length() if least <= EVEN else -(-least // EVEN) * EVEN
+from beam_jobs import io
+from beam_jobs.transforms import GiveToParts
 
 
 class Shards(msgspec.Struct, frozen=True):
-    """The files of the config ``default``: ``train`` of them, then ``validation``, which gets the ``share``."""
+    """Rows on disk, in ``count`` files by a hash of their first two fields, each sorted: equal rows are equal bytes.
 
-    train: int
-    validation: int
-    share: float
+    By both fields, so that the edges of a node that has very many lie in all files.
+    """
+
+    folder: str
+    count: int
+
+    def path(self, number: int) -> str:
+        """A file."""
+        return io.join(self.folder, f"shard-{number:05d}.msgpack")
+
+    def shard_of(self, row: tuple[Any, ...]) -> int:
+        """The file for a row."""
+        return int.from_bytes(blake2b(row[0] + row[1], digest_size=8).digest()) % self.count
 
     @property
-    def total(self) -> int:
-        """The number of files."""
-        return self.train + self.validation
+    def digests(self) -> list[str]:
+        """A hash of the content of each file; fewer than ``count`` if they are not all there."""
+        with ThreadPoolExecutor(16) as pool:  # remote files take their time
+            return [found.decode() for found in pool.map(io.read_bytes, self._finished)]
 
-    def of(self, id: str, cluster: str | None = None) -> int:
-        """The number of the file of a document; those of a ``cluster``, found to be alike, are in the same split."""
-        if sampled(cluster or id, self.share, VALIDATION):
-            return self.train + shard_of(id, self.validation)
-        return shard_of(id, self.train)
+    @property
+    def finished(self) -> bool:
+        """Whether all files are there."""
+        return len(self._finished) == self.count
 
-    def name(self, number: int) -> str:
-        """The name of a file."""
-        if number < self.train:
-            return file_name(TRAIN, number, self.train)
-        return file_name(VALIDATION, number - self.train, self.validation)
+    @property
+    def _finished(self) -> list[str]:
+        return list(io.sizes_below(self.folder, "shard-*.digest"))
 
-    def may_be_absent(self, number: int) -> bool:
-        """Whether a file without rows is none: the only one of ``validation``."""
-        return number >= self.train and self.validation == 1
+    def read(self, number: int) -> list[Any]:
+        """The rows of a file."""
+        rows: list[Any] = msgspec.msgpack.decode(io.read_bytes(self.path(number)))
+        return rows
+
+    def write(self, number: int, path: str, rows: Iterable[Any]) -> None:
+        """Write a file, whole."""
+        data = msgspec.msgpack.encode(sorted(set(rows)))
+        io.write_atomically(self.path(number), data)
+        digest = blake2b(data, digest_size=16).hexdigest()
+        io.write_atomically(f"{self.path(number)}.digest", digest.encode())
 
 
-def file_name(split: str, number: int, files: int) -> str:
-    """As ``datasets`` and the Hub name the files of a split."""
-    return f"{split}-{number:05d}-of-{files:05d}.parquet"
+class WriteShards(beam.PTransform):  # type: ignore[misc]
+    """Write rows into shards."""
+
+    def __init__(self, shards: Shards) -> None:
+        super().__init__()
+        self._shards = shards
+
+    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+        """Wire it."""
+        shards = self._shards
+        return (
+            rows
+            | "Shard" >> beam.Map(lambda row: (shards.shard_of(row), row))
+            | "GiveToShards" >> GiveToParts([""] * shards.count)
+            | "Write" >> beam.MapTuple(shards.write)
+        )
 
 
-def shards_for(size: int, section: ExportSection) -> Shards:
-    """The files for documents and images of ``size`` bytes."""
-    train = section.shards or file_count(size * (1 - section.validation), section.shard_bytes)
-    return Shards(train, file_count(size * section.validation, section.shard_bytes), section.validation)
+class ReadShards(beam.PTransform):  # type: ignore[misc]
+    """All rows of the shards."""
+
+    def __init__(self, shards: Shards) -> None:
+        super().__init__()
+        self._shards = shards
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Wire it."""
+        numbers = pipeline | "Shards" >> beam.Create(list(range(self._shards.count)))
+        return numbers | "Read" >> beam.FlatMap(self._shards.read)

@@ -18,7 +18,7 @@ from tiny_detectors import boxes_by_colour, described
 from beam_jobs.config import Config, ExportSection, load, section_hash
 from beam_jobs.parts import PartReport, Workspace, run_part
 from beam_jobs.shard_writer import write_shard
-from beam_jobs.shards import Shards
+from beam_jobs.splits import Splits
 from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode, Source
 from obelics_pipeline.errors import ConfigError
@@ -72,7 +72,7 @@ def shard(folder: Path, config: Config, *bodies: bytes) -> tuple[PartReport, lis
 
     def work(part: Any) -> Any:
         return write_shard(
-            part, "", [("0" * 32, record)], Shards(1, 1, 0), [str(folder / "images.parquet")], config
+            part, "", [("0" * 32, record)], Splits(1, 1, 0), [str(folder / "images.parquet")], config
         )
 
     report = run_part(Workspace(str(folder), "export", "f" * 32), 0, work)

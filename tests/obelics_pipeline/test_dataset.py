@@ -179,3 +179,63 @@ def test_the_card_names_the_files_and_the_numbers() -> None:
     assert "1,234 web documents with 56 images" in card
     assert "Image bytes are those that the server sent." not in card
     assert "Image bytes are those that the server sent." in dataset.card(1, 1, ReleaseOptions("keep"))
+
+
+def test_kinds_of_texts_survive() -> None:
+    made = row(form="markdown")
+    assert made["texts"] == ("# One two\n\nthree", None, None, "fóur")
+    assert (made["num_words"], made["num_chars"], made["num_tokens_est"]) == (5, 20, 6)
+
+
+ROOM = {
+    "room for all": (33, [True, True, True]),
+    "the last does not fit": (32, [True, True, False]),
+    "a smaller one behind fits": (21, [True, False, True]),
+    "none": (0, [False, False, False]),
+}
+
+
+@pytest.mark.parametrize(("room", "there"), ROOM.values(), ids=ROOM)
+def test_images_that_do_not_fit_leave_a_place_that_says_so(room: int, there: list[bool]) -> None:
+    sizes = (11, 12, 10)
+    slots = [replace(SHOWN, num_bytes=size) for size in sizes]
+    page = assembled(*((ImageNode(f"https://a.example/{slot.num_bytes}"), slot) for slot in slots))
+    made = row(page, lambda slot: Shown(bytes(slot.num_bytes or 0), "ef" * 32), room)
+    assert [image is not None for image in made["images"]] == there
+    expected = ["ok" if fits else "document_full" for fits in there]
+    assert [info["status"] for info in made["image_info"]] == expected
+    assert made["num_images"] == sum(there)
+
+
+def test_columns_and_fields_stand_in_the_order_of_the_documentation() -> None:
+    """What is ours alone stands behind what the format of the dataset asks for."""
+    assert " ".join(dataset.SCHEMA.names) == (
+        "id texts images image_info url domain host title language license language_score crawl warc_filename "
+        "warc_record_id warc_offset warc_length timestamp num_texts num_images num_image_slots num_words num_chars "
+        "num_tokens_est quality dedup optout text_dom_paths consent"
+    )
+    assert " ".join(field.name for field in dataset.SCHEMA.field("image_info").type.value_type) == (
+        "url src_raw alt title caption filename width height original_width original_height rendered_width "
+        "rendered_height num_bytes format sha256 phash status status_detail http_status fetched_at nsfw clip_sim "
+        "watermark aesthetic dup_count dom_path fetched_url sha256_original"
+    )
+
+
+def test_no_column_is_unsigned_and_no_time_has_a_zone() -> None:
+    leaves = dict(dataset._leaves(dataset.SCHEMA))
+    kinds = {str(kind) for kind in leaves.values()}
+    assert kinds == {"string", "binary", "int16", "int32", "int64", "float", "timestamp[ms]"}
+
+
+def test_pages_are_cut_by_content_and_found_by_an_index(file: pq.FileMetaData) -> None:
+    assert json.loads(file.metadata[b"content_defined_chunking"]) == dataset.CHUNKING
+    group = file.row_group(0)
+    assert all(
+        group.column(n).has_column_index for n in range(group.num_columns) if group.column(n).statistics
+    )
+
+
+def test_every_column_has_a_codec_of_its_own() -> None:
+    options, leaves = dataset.writer_options(), dict(dataset._leaves(dataset.SCHEMA))
+    assert set(options["compression"]) == set(leaves)
+    assert set(options["use_dictionary"]) == set(leaves) - {"images.list.element.bytes"}
