@@ -12,6 +12,9 @@ import msgspec
 TEXT_KINDS: Final = ("paragraph", "heading", "list", "table", "code", "quote", "caption", "math")
 """What a text node may be, in the words of the ``nodes.kind`` column; an image node's kind is ``image``."""
 
+CELL: Final = " | "
+"""What stands between the cells of a row in the text of a table; a bar in a cell is ``\\|``."""
+
 
 class TextNode(msgspec.Struct, frozen=True, tag="text", array_like=True):
     """A block of text; ``text`` is never blank and keeps the block's own line structure."""

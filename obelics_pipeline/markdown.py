@@ -9,10 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from obelics_pipeline.document import TextNode
-
-CELL: Final = " | "
-"""What stands between the cells of a row in the text of a table."""
+from obelics_pipeline.document import CELL, TextNode
 
 _LEVEL: Final = re.compile(r"/h([1-6])\b")
 _USUAL_LEVEL: Final = 2

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from obelics_pipeline.document import Node, TextNode
+from obelics_pipeline.document import CELL, Node, TextNode
 from obelics_pipeline.dom.images import ImageFinder
 from obelics_pipeline.dom.rules import NAMES, TAG_BITS
 from obelics_pipeline.dom.tree import Block, Box
-from obelics_pipeline.markdown import CELL
 
 LONG_CELL: Final = 300
 """A table with a cell of more characters than this is laid out, not filled in."""
