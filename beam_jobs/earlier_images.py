@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, BinaryIO, Final, TypeAlias
 
@@ -22,12 +22,14 @@ from beam_jobs.config import ImagesSection
 from beam_jobs.earlier import EarlierRun, read_earlier
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import IMAGES
+from filters.consent.policy import Policy
 from obelics_pipeline.answer import Answer
 from obelics_pipeline.decoder import decoder
 from obelics_pipeline.denylist import withheld
 from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.fetch import result_of
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
+from obelics_pipeline.hosts import FILES as HOST_FILES
 from obelics_pipeline.images_table import read_image
 
 FINAL: Final = frozenset(
@@ -46,6 +48,7 @@ _BOUND_OF: Final = {FetchStatus.TOO_LARGE: "max_bytes", FetchStatus.TOO_MANY_PIX
 """The bounds that a failure depends on: it is known to runs whose bound is no higher."""
 
 _BOUNDS: Final = b"obelics:bounds"
+_HEARD: Final = b"obelics:heard"
 _DAY: Final = 86_400_000
 """Milliseconds."""
 
@@ -101,10 +104,18 @@ def _check_columns(path: str, columns: Sequence[str]) -> None:
         )
 
 
-def with_bounds(schema: pa.Schema, section: ImagesSection) -> pa.Schema:
-    """The schema of ``image_results``, saying also which bounds its failures depend on."""
+def with_bounds(schema: pa.Schema, section: ImagesSection, policy: Policy) -> pa.Schema:
+    """The schema of ``image_results``, saying also which bounds its failures depend on, and what hosts were asked."""
     bounds = {name: getattr(section, name) for name in _BOUND_OF.values()}
-    return schema.with_metadata({**(schema.metadata or {}), _BOUNDS: json.dumps(bounds)})
+    said = {_BOUNDS: json.dumps(bounds), _HEARD: json.dumps(sorted(_heard(section, policy)))}
+    return schema.with_metadata({**(schema.metadata or {}), **said})
+
+
+def _heard(section: ImagesSection, policy: Policy) -> set[str]:
+    """Which files hosts are asked for, and on whose behalf: what they say to others is not in the tables."""
+    files = {name for name in HOST_FILES if getattr(section, name)}
+    names = {"agents": policy.agents, "ai_agents": policy.ai_agents} if files else {}
+    return files | {f"{kind}:{name.lower()}" for kind, agents in names.items() for name in agents}
 
 
 # Reading what is known
@@ -113,12 +124,12 @@ def with_bounds(schema: pa.Schema, section: ImagesSection) -> pa.Schema:
 class ReadKnown(beam.PTransform):  # type: ignore[misc]
     """What ``runs`` know about the addresses of each shard: ``(shard, Known)``, from ``(shard, addresses)``."""
 
-    def __init__(self, runs: Sequence[EarlierRun], section: ImagesSection) -> None:
+    def __init__(self, runs: Sequence[EarlierRun], section: ImagesSection, policy: Policy) -> None:
         super().__init__()
         since = time.time_ns() // 1_000_000 - int(section.known_days * _DAY)
         bounds = {name: getattr(section, name) for name in _BOUND_OF.values()}
         self._files = [(run, number) for run in runs for number in range(len(run.paths("image_results")))]
-        self._read = partial(known_rows, since=since, bounds=bounds)
+        self._read = partial(known_rows, since=since, bounds=bounds, heard=_heard(section, policy))
 
     def expand(self, asking: beam.PCollection) -> beam.PCollection:
         """Join both by the hash of the address."""
@@ -149,14 +160,19 @@ def _tell(
             )
 
 
-def known_rows(run: EarlierRun, number: int, since: int, bounds: Mapping[str, int]) -> Iterator[KnownRow]:
+def known_rows(
+    run: EarlierRun, number: int, since: int, bounds: Mapping[str, int], heard: Set[str]
+) -> Iterator[KnownRow]:
     """What a part of ``run`` knows and has seen after ``since`` (milliseconds since 1970).
 
-    Failures count whose bounds were no lower than ``bounds``.
+    Failures count whose bounds were no lower than ``bounds``. If hosts were not asked all that is in ``heard``, nobody
+    knows whether they refuse, and nothing counts but hits of deny-lists.
     """
     path = run.paths("image_results")[number]
     with io.open_read(path) as stream:
-        then = json.loads((pq.read_schema(stream).metadata or {}).get(_BOUNDS, b"{}"))
+        metadata = pq.read_schema(stream).metadata or {}
+    then, asked = json.loads(metadata.get(_BOUNDS, b"{}")), json.loads(metadata.get(_HEARD, b"[]"))
+    unheard = not heard <= set(asked)
     held = {status for status, name in _BOUND_OF.items() if then.get(name, 0) < bounds[name]}
     images = run.paths("images")
     logs = row_groups(run.paths("fetch_log")[number], _LOGGED)
@@ -166,7 +182,7 @@ def known_rows(run: EarlierRun, number: int, since: int, bounds: Mapping[str, in
         for row, at, first in zip(table.to_pylist(), times, firsts, strict=True):
             if row["status"] == FetchStatus.DENYLIST:
                 yield row["url"], _denied(row["url"], run, at)
-            elif at is not None and at >= since:
+            elif at is not None and at >= since and not unheard:
                 for item in _of_row(row, at, first, run.root, images):
                     if item.result.status not in held:
                         yield withheld(item.result.url), item

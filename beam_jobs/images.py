@@ -124,7 +124,7 @@ def plan(session: Session) -> Plan:
         candidates = shown | "Candidates" >> beam.MapTuple(lambda shard, row: (shard, row[2]))
         others = (candidates, reserved) | ReservedCandidates()
         asking = shown | "Addresses" >> beam.MapTuple(lambda shard, row: (shard, (row[0], *row[2])))
-        known = [asking | ReadKnown(runs, section)] if runs else []
+        known = [asking | ReadKnown(runs, section, policy)] if runs else []
         _ = (
             (shown, told, others, *known)
             | beam.Flatten()
@@ -193,7 +193,7 @@ def fetch_part(
         tally.note("pictures_unscored", unscored)
     if known.used:
         tally.note("known_from_earlier_runs", len(known.used))
-    schema = with_bounds(results_schema(options), options)
+    schema = with_bounds(results_schema(options), options, policy)
     with (
         flat_writer(part.table("image_results", schema), tables.IMAGE_RESULTS) as results,
         flat_writer(part.table("fetch_log", tables.FETCH_LOG), tables.FETCH_LOG) as log,

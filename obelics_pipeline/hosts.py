@@ -27,7 +27,7 @@ MAX_KNOWN: Final = 50_000
 MAX_KNOWN_BYTES: Final = 1_000_000
 """Bytes of files with rules that a process keeps; parsed they take 40 to 60 times as much, which is measured."""
 
-_FILES: Final[dict[str, tuple[str, Callable[[int | None, bytes], Rules]]]] = {
+FILES: Final[dict[str, tuple[str, Callable[[int | None, bytes], Rules]]]] = {
     "robots": ("/robots.txt", robots_txt),
     "tdmrep": ("/.well-known/tdmrep.json", tdmrep_json),
     "ai_txt": ("/ai.txt", ai_txt),
@@ -72,7 +72,7 @@ class Hosts:
 
     def __init__(self, options: FetchOptions, asking: Asking, ask: Ask) -> None:
         self._seconds, self._asking, self._ask = options.total_timeout, asking, ask
-        self._files = [_FILES[name] for name in _FILES if getattr(options, name)]
+        self._files = [FILES[name] for name in FILES if getattr(options, name)]
         self._known = _known(msgspec.json.encode(options))
         self._failed: dict[str, Said] = {}
         self._under_way: dict[str, asyncio.Task[Said]] = {}

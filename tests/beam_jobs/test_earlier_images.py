@@ -223,6 +223,21 @@ def test_policy_and_lists_are_those_of_today(again: Again, first: Path, tmp_path
     assert list(later.statuses().values()).count("denylist") == 1
 
 
+@pytest.mark.parametrize(
+    ("images", "consent"),
+    [({"tdmrep": True}, {}), ({"ai_txt": True}, {}), ({}, {"ai_agents": ["CCBot", "NewBot"]})],
+)
+def test_hosts_that_were_not_asked_all_of_it_are_asked_again(
+    again: Again, first: Path, images: Options, consent: Options
+) -> None:
+    again.run([first], images, consent)
+    assert again.notes() == {}
+
+
+def test_hosts_that_were_asked_more_are_not_asked_again(again: Again, first: Path) -> None:
+    assert again.run([first], {"robots": False}, {"ai_agents": ["ccbot"]}) == ASKED_AGAIN
+
+
 def body(run: Path, name: str) -> bytes:
     (row,) = [row for row in rows(run, "images") if name_of(row) == name]
     return bytes(row["bytes"])
