@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec.structs import replace
 from rich.console import Console
@@ -23,7 +22,7 @@ from beam_jobs.lists import joined_lists
 from beam_jobs.optouts import consent_of, told
 from filters.consent.evidence import IMAGE, PAGE
 from filters.consent.policy import Action, Policy
-from filters.consent.verdict import OPT_OUT, Judgement, judge
+from filters.consent.verdict import OPT_OUT, Consent, Judgement, judge
 from obelics_pipeline import manifest as manifests
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.dataset import counts, described_schema, writer_options
@@ -34,11 +33,13 @@ from obelics_pipeline.recheck import (
     COLUMNS,
     DENIED,
     TOMBSTONES,
+    UNASKED,
     Lists,
     Objection,
     Tombstone,
     image_addresses,
     page_addresses,
+    reserved_images,
     tombstones,
     trimmed,
 )
@@ -46,6 +47,7 @@ from obelics_pipeline.registry import Registry
 from obelics_pipeline.registry.folder import read_manifest
 from obelics_pipeline.sealed import file_entry, new_folder
 from obelics_pipeline.tables import table_of
+from obelics_pipeline.url import canonical
 
 STONES: Final = "tombstones.parquet"
 
@@ -61,6 +63,7 @@ class Summary(msgspec.Struct):
     shards: int = 0
     shards_written: int = 0
     by_registry: dict[str, int] = {}
+    not_asked: dict[str, list[str]] = {}
 
     def tally(self) -> Tally:
         """The same as the counts of a stage."""
@@ -100,12 +103,16 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
         target.rmdir()
     elif target.exists():
         raise InputError(f"--output {output}: is not empty; name a new folder")
-    found = Summary(shards=len(shards))
+    found = Summary(shards=len(shards), not_asked=_unasked(policy))
+    pages, reserved = _pages(shards, policy)
     with new_folder(target) as working:
         (working / "data").mkdir()
         with (working / STONES).open("wb") as stream, ParquetFile(stream, TOMBSTONES) as table:
             for shard in shards:
-                stones = _recheck_shard(shard, working / "data" / shard.name, policy, found)
+                file = pq.ParquetFile(shard)
+                images = image_addresses(file.read(columns=list(COLUMNS)))
+                lists = Lists(pages.get, _image_lists(policy, images, reserved))
+                stones = _recheck_shard(file, shard, working / "data" / shard.name, lists, found)
                 table.write(table_of(stones, TOMBSTONES))
         _write_card(source, working, found)
         (working / "recheck.json").write_bytes(
@@ -132,26 +139,59 @@ def _shards(source: Path) -> list[Path]:
     return shards
 
 
-def _lists(policy: Policy, table: pa.Table) -> Lists:
-    """What the policy's lists and services say of the pages and images of ``table``, all asked at once."""
-    pages, images = page_addresses(table), image_addresses(table)
-    of_pages, of_images = (
-        consent_of(
-            policy, told(policy, level, urls), [opened.asked(level, urls) for opened in joined_lists(policy)]
-        )
-        for level, urls in ((PAGE, pages), (IMAGE, images))
-    )
+def _unasked(policy: Policy) -> dict[str, list[str]]:
+    """The kinds of entries of each list that cannot be asked of a dataset; ``InputError`` if one has no others."""
+    found = {}
+    for path in (*policy.registries, *policy.deny):
+        registry = Registry.open(path)
+        kinds = {table.kind for table in registry.manifest.tables}
+        if kinds and kinds <= UNASKED:
+            raise InputError(
+                f"{path}: lists nothing but {', '.join(sorted(kinds))}, and of what was served a dataset holds "
+                "the SHA-256 alone; list that too, or run 'obelics images' and what follows again with this list"
+            )
+        if kinds & UNASKED:
+            found[registry.name] = sorted(kinds & UNASKED)
+    return found
+
+
+def _pages(shards: Sequence[Path], policy: Policy) -> tuple[dict[str, Objection], dict[str, Objection]]:
+    """The pages that something speaks against, and, by the keys of their addresses, the images that go with them."""
+    pages: dict[str, Objection] = {}
+    images: dict[str, Objection] = {}
+    for shard in shards:
+        table = pq.read_table(shard, columns=list(COLUMNS))
+        urls = page_addresses(table)
+        consent = _consent(policy, PAGE, urls)
+        said = {url: _objection(judge(consent.address_evidence(url), policy)) for url in urls}
+        pages |= {url: why for url, why in said.items() if why is not None}
+        images = reserved_images(table, pages.get) | images
+    return pages, images
+
+
+def _consent(policy: Policy, level: str, urls: Sequence[str]) -> Consent:
+    """What the policy's lists and services say of ``urls``, all asked at once."""
+    joined = [opened.asked(level, urls) for opened in joined_lists(policy)]
+    return consent_of(policy, told(policy, level, urls), joined)
+
+
+def _image_lists(
+    policy: Policy, urls: Sequence[str], reserved: Mapping[str, Objection]
+) -> Callable[[Collection[str], Collection[str]], Objection | None]:
+    """What lists, services and the pages behind ``reserved`` say of an image of ``urls``."""
+    consent = _consent(policy, IMAGE, urls)
     denied = [Registry.open(path) for path in policy.deny]
 
     def image(addresses: Collection[str], hashes: Collection[str]) -> Objection | None:
         for registry in denied:
             if any(map(registry.image, addresses)) or any(registry.content(sha256=name) for name in hashes):
                 return Objection(registry.name, DENIED, "", denied=True)
-        evidence = [item for url in addresses for item in of_images.image_evidence(url)]
-        evidence += [item for name in hashes for item in of_images.content_evidence("", "", "", name)]
-        return _objection(judge(evidence, policy))
+        evidence = [item for url in addresses for item in consent.image_evidence(url)]
+        evidence += [item for name in hashes for item in consent.content_evidence("", "", "", name)]
+        of_pages = (reserved.get(canonical(url)) for url in addresses)
+        return _objection(judge(evidence, policy)) or next((why for why in of_pages if why is not None), None)
 
-    return Lists(lambda url: _objection(judge(of_pages.address_evidence(url), policy)), image)
+    return image
 
 
 def _objection(judgement: Judgement) -> Objection | None:
@@ -165,9 +205,9 @@ def _objection(judgement: Judgement) -> Objection | None:
     return Objection(registry, kind, value, document=judgement.action is Action.DROP_DOCUMENT)
 
 
-def _recheck_shard(shard: Path, target: Path, policy: Policy, found: Summary) -> list[Tombstone]:
-    file = pq.ParquetFile(shard)
-    lists = _lists(policy, file.read(columns=list(COLUMNS)))
+def _recheck_shard(
+    file: pq.ParquetFile, shard: Path, target: Path, lists: Lists, found: Summary
+) -> list[Tombstone]:
     groups = [
         tombstones(file.read_row_group(group, columns=list(COLUMNS)), lists)
         for group in range(file.num_row_groups)
@@ -244,3 +284,7 @@ def _show(found: Summary, output: str, console: Console) -> None:
     )
     for name, count in sorted(found.by_registry.items()):
         console.print(f"  {name}: {count:,}", highlight=False)
+    for name, kinds in found.not_asked.items():
+        console.print(
+            f"  {name}: entries of {', '.join(kinds)} cannot be asked of a dataset", highlight=False
+        )

@@ -1,6 +1,7 @@
 """A finished dataset against today's opt-outs: what has to go leaves a tombstone, and its shard is written again.
 
-A page that opts out takes its whole document along; an image that does leaves an empty slot, which says why.
+A page that opts out takes its whole document along, and its images wherever other pages show them; an image that does
+leaves an empty slot, which says why.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pyarrow as pa
 from obelics_pipeline.dataset import table_of_rows
 from obelics_pipeline.denylist import withheld
 from obelics_pipeline.fetch_types import FetchStatus
+from obelics_pipeline.url import canonical
 
 TOMBSTONES: Final = pa.schema(
     [
@@ -31,6 +33,9 @@ TOMBSTONES: Final = pa.schema(
 
 DENIED: Final = "deny"
 """The kind of a tombstone for an image on a deny-list."""
+
+UNASKED: Final = frozenset({"md5", "pdq", "sha1"})
+"""The kinds of entries that cannot be asked of a dataset: of the bytes that were served it holds the SHA-256 alone."""
 
 COLUMNS: Final = ("id", "url", "image_info")
 """What is read of a row to judge it: never the bytes of images."""
@@ -84,6 +89,16 @@ def image_addresses(table: pa.Table) -> list[str]:
     """The images that ``tombstones`` asks about, by all their addresses."""
     images = (info for infos in table.column("image_info").to_pylist() for info in infos if _asked(info))
     return list(dict.fromkeys(url for info in images for url in _addresses(info)))
+
+
+def reserved_images(table: pa.Table, page: Callable[[str], Objection | None]) -> dict[str, Objection]:
+    """The images of the pages in ``table`` to which ``page`` objects, by the keys of their addresses."""
+    found: dict[str, Objection] = {}
+    for number, url in enumerate(table.column("url").to_pylist()):
+        if (why := page(url)) is not None:
+            for address in image_addresses(table.slice(number, 1)):
+                found.setdefault(canonical(address), why)
+    return found
 
 
 def _asked(info: dict[str, Any] | None) -> bool:

@@ -54,9 +54,18 @@ def recheck(dataset: Path, output: Path, *registries: str) -> dict[str, Any]:
     return found
 
 
+SHARED = "http://img.example/300x200-7.png"
+"""An image of several pages."""
+
+
+def shown(row: dict[str, Any]) -> set[str]:
+    pairs = zip(row["image_info"], row["images"], strict=True)
+    return {info["url"] for info, image in pairs if image is not None}
+
+
 def test_a_page_takes_its_document_along_and_nothing_else_changes(built: Path, tmp_path: Path) -> None:
     before = rows(built)
-    gone = next(row for row in before.values() if row["host"] == "site1.example")
+    gone = next(row for row in before.values() if SHARED not in shown(row))
     found = recheck(built, tmp_path / "out", registry(tmp_path, ("url", gone["url"])))
     after = rows(tmp_path / "out")
     assert after == {id: row for id, row in before.items() if id != gone["id"]}
@@ -220,13 +229,43 @@ def test_a_list_may_be_joined(built: Path, tmp_path: Path) -> None:
         "kind,value\n" + "".join(f"url,http://a.example/{n}\n" for n in range(9))
     )
     with (tmp_path / "list.csv").open("a") as stream:
-        stream.write("url,http://site1.example/page/4\n")
+        gone = next(row["url"] for row in rows(built).values() if SHARED not in shown(row))
+        stream.write(f"url,{gone}\n")
     with patch.object(hashes, "PIECE", 2):
         compile_registry([tmp_path / "list.csv"], tmp_path / "joined", joined=True)
     recheck(built, tmp_path / "out", str(tmp_path / "joined"))
-    assert [(stone["url"], stone["registry"]) for stone in stones(tmp_path)] == [
-        ("http://site1.example/page/4", "joined")
-    ]
+    assert [(stone["url"], stone["registry"]) for stone in stones(tmp_path)] == [(gone, "joined")]
+
+
+@pytest.mark.parametrize("action", ["drop_document", "drop_image"])
+def test_the_images_of_a_page_go_from_all_others(built: Path, tmp_path: Path, action: str) -> None:
+    showing = [row["url"] for row in rows(built).values() if SHARED in shown(row)]
+    assert len(showing) > 1
+    listed = registry(tmp_path, ("url", showing[0]))
+    given = asking(tmp_path, f"registries: [{listed}], signals: {{registry: {action}}}")
+    assert main(["recheck", str(built), *given]) == 0
+    left = rows(tmp_path / "out").values()
+    assert {row["url"] for row in left} >= set(showing[1:])
+    assert not any(SHARED in shown(row) for row in left)
+    assert {(stone["kind"], stone["value"]) for stone in stones(tmp_path)} == {
+        ("url", stones(tmp_path)[0]["value"])
+    }
+
+
+def test_a_list_of_what_a_dataset_does_not_hold_is_no_answer(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    md5 = ("md5", "d41d8cd98f00b204e9800998ecf8427e")
+    alone, mixed = (
+        registry(tmp_path / "alone", md5),
+        registry(tmp_path / "mixed", md5, ("domain", "a.example")),
+    )
+    for option in ("registries", "deny"):
+        assert main(["recheck", str(built), *asking(tmp_path, f"{option}: [{alone}]")]) == 2
+        assert "lists nothing but md5" in capsys.readouterr().err
+    found = recheck(built, tmp_path / "out", mixed)
+    assert found["not_asked"] == {"compiled": ["md5"]}
+    assert "entries of md5 cannot be asked" in capsys.readouterr().out
 
 
 def test_a_policy_may_take_the_images_of_a_page_alone(built: Path, tmp_path: Path) -> None:
