@@ -1,4 +1,4 @@
-"""The stage ``extract``: byte ranges of WARC files to documents."""
+"""The stage ``extract``: byte ranges of WARC files, and of Wikimedia's dumps, to documents."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from obelics_pipeline.errors import PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.parquet import ZSTD
 from obelics_pipeline.tables import FAILURES, Failure
+from obelics_pipeline.wikimedia import dump
 
 
 def plan(session: Session) -> Plan:
     """Cut the archives into ranges, one part each, in the order of the input."""
     section = session.config.extract
-    counts = [len(warc.split(entry.bytes, section.range_bytes)) for entry in session.archives]
+    counts = [len(_cut(entry.path, entry.bytes, section.range_bytes)) for entry in session.archives]
     firsts = [sum(counts[:index]) for index in range(len(counts))]
     made = stages.plan(session, EXTRACT, session.config.result_of("extract"), session.archives, sum(counts))
     archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=True)]
@@ -48,8 +49,12 @@ def plan(session: Session) -> Plan:
 
 def _ranges(archive: tuple[int, str, int], range_bytes: int) -> Iterator[tuple[int, str, int, int]]:
     first, path, size = archive
-    for number, (start, stop) in enumerate(warc.split(size, range_bytes), first):
+    for number, (start, stop) in enumerate(_cut(path, size, range_bytes), first):
         yield number, path, start, stop
+
+
+def _cut(path: str, size: int, range_bytes: int) -> list[tuple[int, int]]:
+    return dump.ranges(path, size, range_bytes) if dump.is_dump(path) else warc.split(size, range_bytes)
 
 
 def extract_part(part: Part, path: str, start: int, stop: int, section: ExtractSection) -> Tally:
@@ -59,11 +64,10 @@ def extract_part(part: Part, path: str, start: int, stop: int, section: ExtractS
     with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
         extraction = _Extraction(tally, documents, failures, section)
         with io.open_read(path) as stream:
-            records = warc.read_pages(
-                stream, name_of(path), start=start, stop=stop, max_page_bytes=section.max_page_bytes
-            )
-            for record in records:
-                extraction.take(record, name_of(path))
+            read = dump.read_articles if dump.is_dump(path) else warc.read_pages
+            name = name_of(path)
+            for record in read(stream, name, start=start, stop=stop, max_page_bytes=section.max_page_bytes):
+                extraction.take(record, name)
     return tally
 
 

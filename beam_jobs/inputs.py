@@ -6,19 +6,21 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import BinaryIO
 
 from beam_jobs import io
 from beam_jobs.http_file import is_http
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.records import is_gzipped
+from obelics_pipeline.wikimedia import dump
 
 
 def find_archives(arguments: Sequence[str], option: str = "--input") -> tuple[InputEntry, ...]:
-    """The WARC files that ``arguments`` (paths, globs, URLs, ``@list.txt``) of ``option`` name, each once, in order.
+    """The archives that ``arguments`` (paths, globs, URLs, ``@list.txt``) of ``option`` name, each once, in order.
 
-    Raises ``InputError`` for a file that is not there or is no WARC file, a glob that matches nothing, a list
-    that is empty or not there.
+    Archives are WARC files and, by their names, Wikimedia's dumps. Raises ``InputError`` for a file that is not
+    there or is neither, a glob that matches nothing, a list that is empty or not there.
     """
     with io.reaching(option):
         paths = list(dict.fromkeys(_expand(arguments, option)))
@@ -78,7 +80,19 @@ def _entry(option: str, path: str) -> InputEntry:
         return InputEntry(path, length)
     try:
         with io.open_read(path) as stream:
-            is_gzipped(stream, path)
+            _check(stream, path)
     except OSError as error:
         raise InputError(f"{option} {path}: cannot be read: {error.strerror}") from None
     return InputEntry(path, length, str(os.stat(path).st_mtime_ns))
+
+
+def _check(stream: BinaryIO, path: str) -> None:
+    """Raise ``InputError`` if a file is not what its name says: a dump of Wikimedia's, or else a WARC file."""
+    if dump.is_dump(path):
+        dump.check(stream, path)
+    elif ".warc" not in path and dump.looks_like(stream):
+        raise InputError(
+            f"{path}: looks like a dump of Wikimedia's; give it a name in {', '.join(dump.SUFFIXES)}"
+        )
+    else:
+        is_gzipped(stream, path)

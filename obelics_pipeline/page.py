@@ -13,13 +13,17 @@ class Page(msgspec.Struct, frozen=True):
     """A captured HTML page.
 
     ``body`` is the payload with content- and transfer-encodings undone; ``headers`` are the HTTP response
-    headers in order, names lower-cased, repeated names kept.
+    headers in order, names lower-cased, repeated names kept. ``license`` and ``language`` are what its publisher
+    says of it beside the page; ``parsoid`` says that the HTML is that of a wiki (``wikimedia.parsoid``).
     """
 
     url: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     source: Source = Source()
+    license: str | None = None
+    language: str | None = None
+    parsoid: bool = False
 
     @property
     def id(self) -> str:

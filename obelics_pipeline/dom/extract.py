@@ -23,6 +23,7 @@ from obelics_pipeline.dom.walk import Walker
 from obelics_pipeline.errors import PageFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.url import host_of, registrable_domain, resolve
+from obelics_pipeline.wikimedia import parsoid
 
 MAX_TITLE: Final = 1000
 
@@ -33,8 +34,9 @@ class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How pages become documents.
 
     ``main_content`` keeps what a page was made for; without it the whole page is kept, as the original OBELICS
-    does. A page is cut at ``max_page_bytes`` bytes, at ``max_nodes`` elements and where the parser would take too
-    long (``bounds``): that much is kept, and noted.
+    does. Of a wiki's pages (``Page.parsoid``) the article is kept, either way. A page is cut at ``max_page_bytes``
+    bytes, at ``max_nodes`` elements and where the parser would take too long (``bounds``): that much is kept, and
+    noted.
     """
 
     main_content: bool = True
@@ -113,19 +115,27 @@ def _extract(page: Page, options: ExtractOptions) -> Extraction:
     root = parser.root
     if root is None:
         raise PageFailed("not_parsed", "the parser made no tree of the page")
-    tree = Walker(finder, options.max_nodes, furniture=not options.main_content).walk(root)
-    kept = main_content(tree) if options.main_content else tree.blocks
+    if page.parsoid:
+        parsoid.mark(parser, page.language)
+    guess = options.main_content and not page.parsoid
+    tree = Walker(finder, options.max_nodes, furniture=not guess).walk(root)
+    if page.parsoid:
+        tree.blocks = parsoid.arrange(tree)
+    kept = main_content(tree) if guess else tree.blocks
+    nodes = nodes_of(kept, tree.blocks, finder)
     host = host_of(page.url)
     document = Document(
         id=page.id,
         url=page.url,
         host=host,
         domain=registrable_domain(host),
-        nodes=nodes_of(kept, tree.blocks, finder),
+        nodes=parsoid.full_images(nodes, parsoid.widths(parser)) if page.parsoid else nodes,
         source=page.source,
         title=head.title,
+        language=page.language,
         consent=consent.signals(page.headers, head.meta),
         canonical=canonical_link(page.url, base, head.canonical, page.headers),
+        license=page.license,
     )
     return Extraction(document, (*notes, *tree.notes), charset, tree, kept, finder)
 

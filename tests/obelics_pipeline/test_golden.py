@@ -1,7 +1,8 @@
 """Pages of our own and the documents they must give: ``tests/golden/<case>``.
 
 ``page.html`` in; ``document.json`` is the document of the whole page, ``main.json`` (where the case has one) of its
-main content. ``url.txt`` and ``headers.json`` say where and how the page was served, where that matters. After a
+main content. ``url.txt`` and ``headers.json`` say where and how the page was served, where that matters, and
+``page.json`` what is known beside that. After a
 change that is meant, ``REGENERATE_GOLDEN=1 pytest -s tests/obelics_pipeline/test_golden.py`` writes the files anew
 and prints what changed, which is to be reviewed like code.
 """
@@ -26,11 +27,12 @@ EXPECTED = [case / name for case in CASES for name in ("document.json", "main.js
 
 
 def page_of(case: Path) -> Page:
-    url, headers = case / "url.txt", case / "headers.json"
+    url, headers, beside = (case / name for name in ("url.txt", "headers.json", "page.json"))
     return Page(
         url=url.read_text().strip() if url.exists() else "https://island.example/page",
         body=(case / "page.html").read_bytes(),
         headers=tuple((k, v) for k, v in json.loads(headers.read_text())) if headers.exists() else (),
+        **(json.loads(beside.read_text()) if beside.exists() else {}),
     )
 
 
@@ -43,8 +45,9 @@ def shown(node: Node) -> dict[str, Any]:
 def written(document: Document) -> str:
     """A document as the files hold it: one node a line, for diffs that are read."""
     head = {"title": document.title, "consent": document.consent}
-    if document.canonical:
-        head["canonical"] = document.canonical
+    for name in ("canonical", "language", "license"):
+        if value := getattr(document, name):
+            head[name] = value
     lines = [f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in head.items()]
     nodes = ",\n".join(f"  {json.dumps(shown(node), ensure_ascii=False)}" for node in document.nodes)
     return '{{{},\n"nodes": [\n{}\n]}}\n'.format(",\n".join(lines), nodes)
