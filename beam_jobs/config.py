@@ -36,7 +36,8 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
     """How pages become documents, and how the work is cut. Sizes are bytes."""
 
     range_bytes: Positive = 64_000_000
-    """What one task reads of a WARC file. Part of the result: it decides which document is in which file."""
+    """What one task reads of a WARC file or of plain NDJSON. Part of the result: it decides which document is in
+    which file."""
     max_failed_share: Share = 0.01
     """The job fails if more pages than this share cannot be turned into documents."""
 

@@ -95,7 +95,11 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
 
 def _stage_options(command: Parser, name: str) -> None:
     archives = name in ("build", "extract")
-    meaning = "WARC files, globs, URLs, or @list.txt" if archives else "the folder to read from (--output)"
+    meaning = (
+        "WARC files or Wikimedia's dumps, globs, URLs, or @list.txt"
+        if archives
+        else "the folder to read from (--output)"
+    )
     command.add_argument(
         "--config", default="default", metavar="FILE", help="YAML, or a shipped name (default)"
     )

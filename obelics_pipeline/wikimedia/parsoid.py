@@ -27,7 +27,7 @@ _HEADINGS: Final = (
     "section > h2, section > h3, section > h4, section > .mw-heading > h2, section > .mw-heading > h3"
 )
 _CAPTIONS: Final = ".thumbcaption, .gallerytext, .infobox-caption"
-_FORMULAS: Final = ('[typeof~="mw:Extension/math"]', ".mwe-math-element")
+_FORMULAS: Final = '[typeof~="mw:Extension/math"], .mwe-math-element'
 _STYLE = re.compile(r"\{\\(?:display|text|script)style (.*)\}", re.DOTALL)
 
 # Names that tell what a box is, to be found again after the walk: words that the walk knows.
@@ -43,8 +43,10 @@ def mark(parser: LexborHTMLParser, language: str | None) -> None:
     for heading in parser.css(_HEADINGS):
         if " ".join(heading.text_lexbor().split()).lower() in endings:
             _section(heading).attrs["hidden"] = ""
-    for selector in _FORMULAS:
-        for element in parser.css(selector):
+    inside: set[int] = set()
+    for element in parser.css(_FORMULAS):
+        if element.mem_id not in inside:
+            inside.update(inner.mem_id for inner in element.css(_FORMULAS))
             element.replace_with(_tex(element))
     for element in parser.css(_CAPTIONS):
         element.attrs["class"] = _CAPTION
