@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from hashlib import sha256
 
 import apache_beam as beam
 import msgspec
 
-from beam_jobs import io, stages
+from beam_jobs import describe, io, stages
 from beam_jobs.joins import join_lists
 from beam_jobs.part_files import PartFiles
 from beam_jobs.rows import row_groups
@@ -22,10 +21,7 @@ from beam_jobs.splits import Splits, splits_for
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.evidence import PAGE
-from obelics_pipeline import dataset
-from obelics_pipeline.accounting import Tally
 from obelics_pipeline.assembled import assembled_of
-from obelics_pipeline.manifest import FileEntry
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -58,7 +54,8 @@ def plan(session: Session) -> Plan:
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
         )
 
-    return msgspec.structs.replace(made, first=first, build=build, seal=partial(_write_card, session))
+    seal = partial(describe.seal, session, made.space, splits.total)
+    return msgspec.structs.replace(made, first=first, build=build, seal=seal)
 
 
 def records_of(path: str, splits: Splits) -> Iterator[tuple[int, tuple[str, bytes]]]:
@@ -74,11 +71,3 @@ def _asked_pages(splits: Splits, number: int, path: str) -> Iterator[tuple[int, 
     for table in row_groups(path, ("id", "url", "dedup")):
         for row in table.to_pylist():
             yield splits.of(row["id"], row["dedup"] and row["dedup"]["cluster"]), row["url"]
-
-
-def _write_card(session: Session, tally: Tally) -> list[FileEntry]:
-    documents, images = (tally.level(name).kept for name in ("documents", "images"))
-    text = dataset.card(documents, images, session.config.export).encode()
-    path = "dataset/README.md"
-    io.write_atomically(io.join(session.output, path), text)
-    return [FileEntry(path, 0, len(text), sha256(text).hexdigest())]

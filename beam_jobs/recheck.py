@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from beam_jobs.config import Config, section_hash
+from beam_jobs.describe import describe, survey_of, with_policy
 from beam_jobs.lists import joined_lists
 from beam_jobs.optouts import consent_of, told
 from filters.consent.evidence import IMAGE, PAGE
@@ -25,9 +26,10 @@ from filters.consent.policy import Action, Policy
 from filters.consent.verdict import OPT_OUT, Consent, Judgement, judge
 from obelics_pipeline import manifest as manifests
 from obelics_pipeline.accounting import Tally
-from obelics_pipeline.dataset import counts, described_schema, writer_options
+from obelics_pipeline.dataset import described_schema, writer_options
+from obelics_pipeline.dataset_files import MANIFEST, Build, StageCounts, decode_manifest, place_of
 from obelics_pipeline.errors import InputError
-from obelics_pipeline.manifest import InputEntry, Manifest
+from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
 from obelics_pipeline.parquet import ParquetFile
 from obelics_pipeline.recheck import (
     COLUMNS,
@@ -114,10 +116,10 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
                 lists = Lists(pages.get, _image_lists(policy, images, reserved))
                 stones = _recheck_shard(file, shard, working / "data" / shard.name, lists, found)
                 table.write(table_of(stones, TOMBSTONES))
-        _write_card(source, working, found)
         (working / "recheck.json").write_bytes(
             msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
         )
+        _describe(source, working, policy, found)
         (working / manifests.NAME).write_bytes(_manifest(source, working, policy, found).encode())
     _show(found, output, console or Console())
     return found
@@ -231,21 +233,32 @@ def _images(shard: Path) -> int:
     return sum(pq.read_table(shard, columns=["num_images"]).column("num_images").to_pylist())
 
 
-def _write_card(source: Path, working: Path, found: Summary) -> None:
-    """The card, with the numbers of what is left."""
-    place = source / "README.md"
-    if place.exists():
-        before = counts(found.documents, found.images)
-        after = counts(found.documents - found.documents_gone, found.images_left)
-        (working / place.name).write_text(place.read_text().replace(before, after))
+def _describe(source: Path, working: Path, policy: Policy, found: Summary) -> None:
+    """Card, Croissant, manifest and checksums of what is left; they tell all that those of ``source`` told."""
+    place = source / MANIFEST
+    before = decode_manifest(place.read_bytes(), str(place)).build if place.exists() else Build()
+    build = replace(
+        with_policy(before, policy), stages=(*before.stages, StageCounts("recheck", found.tally()))
+    )
+    entries = _entries(working)
+    tables = [entry for entry in entries if place_of(entry.path)]
+    others = [entry for entry in entries if not place_of(entry.path)]
+    surveys = (survey_of(str(working / entry.path)) for entry in tables)
+    describe(str(working), tables, surveys, build, others)
 
 
-def _manifest(source: Path, working: Path, policy: Policy, found: Summary) -> Manifest:
-    """What is in the folder and how it came about; paths are those in the folder."""
+def _entries(working: Path) -> list[FileEntry]:
+    """The files that are in the folder; paths are those in it."""
     files = []
     for path in sorted(path for path in working.rglob("*") if path.is_file()):
         rows = pq.read_metadata(path).num_rows if path.suffix == ".parquet" else 0
         files.append(replace(file_entry(path, rows), path=path.relative_to(working).as_posix()))
+    return files
+
+
+def _manifest(source: Path, working: Path, policy: Policy, found: Summary) -> Manifest:
+    """What is in the folder and how it came about."""
+    files = _entries(working)
     place = source / manifests.NAME
     digest = manifests.decode(place.read_bytes(), str(place)).digest if place.exists() else ""
     size = sum(path.stat().st_size for path in source.glob("data/*.parquet"))

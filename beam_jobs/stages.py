@@ -43,9 +43,7 @@ IMAGES: Final = Layout(
 )
 ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble", "pictures"))
 EXPORT: Final = Layout(
-    "export",
-    "dataset",
-    ("dataset/data/*.parquet", "dataset/decisions/*.parquet", "dataset/README.md"),
+    "export", "dataset", ("dataset/*/*.parquet", "dataset/*.md", "dataset/*.json", "dataset/SHA256SUMS")
 )
 LAYOUTS: Final = (EXTRACT, FILTER, DEDUP, IMAGES, ASSEMBLE, EXPORT)
 

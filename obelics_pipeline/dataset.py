@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from obelics_pipeline.release import ReleaseOptions
 from obelics_pipeline.tables import CLUSTER
 
 IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -135,54 +134,3 @@ def _leaves(
 def table_of_rows(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """``rows`` as a table of ``described_schema``; a name that a row lacks is null."""
     return pa.Table.from_pylist(list(rows), schema=described_schema())
-
-
-def card(documents: int, images: int, options: ReleaseOptions) -> str:
-    """The card of a dataset, ``README.md``, of so many documents and images."""
-    told = _BYTES[options.image_metadata] + _FACES * (options.faces is not None)
-    return _CARD.format(counts=counts(documents, images), bytes=told)
-
-
-def counts(documents: int, images: int) -> str:
-    """What the card says of the size of a dataset."""
-    return f"{documents:,} web documents with {images:,} images"
-
-
-_BYTES: Final = {
-    "keep": "Image bytes are those that the server sent.",
-    "strip": "Images are as the server sent them, to the pixel, but their files tell nothing of places, devices and\n"
-    "owners; orientation, colours, credits and reservations stay in them.",
-}
-_FACES: Final = (
-    "\nFaces that a detector found are blurred; these images have been encoded again. `image_info.phash` is that of\n"
-    "the original."
-)
-_CARD: Final = """\
----
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/train-*.parquet
-tags:
-- image-text
-- interleaved
----
-
-# Interleaved image-text documents
-
-{counts}, as they stood in the pages.
-
-    from datasets import load_dataset
-    dataset = load_dataset("path/to/this/folder", split="train", streaming=True)
-
-One row is one document. `texts`, `images` and `image_info` are lists of equal length: each place holds a text
-or an image. Where `images` is null and `image_info` is not, the page has an image that is not in the dataset:
-`image_info.status` says why. {bytes} `image_info.sha256` is the hash
-of the bytes here, `image_info.sha256_original` of those that the server sent.
-
-Documents come from the archives in `warc_filename`; `warc_offset` and `warc_length` lead to the capture.
-`_MANIFEST.json` lists the files with rows and SHA-256, and the counts of the build.
-The rights in texts and images are their authors'; `consent` lists the signals that the pages themselves gave.
-"""
-"""A format string."""

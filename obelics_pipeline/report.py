@@ -95,13 +95,14 @@ def _rows(stage: StageReport) -> Iterator[Sequence[str]]:
     seconds = "done before" if stage.seconds is None else f"{stage.seconds:.1f}"
     head = (stage.stage, seconds)
     for name, level in stage.tally.levels.items():
-        yield head[0], name, f"{level.entered:,}", f"{level.kept:,}", _losses(level), head[1]
+        yield head[0], name, f"{level.entered:,}", f"{level.kept:,}", losses(level), head[1]
         head = ("", "")
     if stage.tally.notes:
         notes = ", ".join(f"{name} {n:,}" for name, n in stage.tally.notes.items())
         yield head[0], "notes", "", "", notes, head[1]
 
 
-def _losses(level: Level) -> str:
+def losses(level: Level) -> str:
+    """What was not kept, by reason: rejected, unavailable (~), failed (!)."""
     marked = zip((level.rejected, level.unavailable, level.failed), ("", "~", "!"), strict=True)
     return ", ".join(f"{mark}{reason} {n:,}" for counts, mark in marked for reason, n in counts.items())

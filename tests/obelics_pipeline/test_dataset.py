@@ -17,7 +17,7 @@ from obelics_pipeline.assembled import Assembled, Slot, assembled_of, assembled_
 from obelics_pipeline.dataset_rows import TextForm, laid_out, row_of, shown_images
 from obelics_pipeline.document import Cluster, Document, ImageNode, Source, TextNode
 from obelics_pipeline.parquet import ParquetFile
-from obelics_pipeline.release import ReleaseOptions, Shown, Withheld
+from obelics_pipeline.release import Shown, Withheld
 
 SHOWN = Slot("ok", 200, "jpeg", 640, 480, 9, "ab" * 32, "c3" * 8, 3, 17)
 GONE = Slot("http_4xx", 404)
@@ -170,15 +170,6 @@ def test_image_bytes_are_plain_and_everything_else_is_compressed(file: pq.FileMe
     assert "RLE_DICTIONARY" not in plain.encodings
     assert {column.compression for column in columns.values()} == {"ZSTD"}
     assert all(column.has_offset_index for column in columns.values())
-
-
-def test_the_card_names_the_files_and_the_numbers() -> None:
-    card = dataset.card(1234, 56, ReleaseOptions())
-    assert card.startswith("---\nconfigs:\n")
-    assert "data/train-*.parquet" in card
-    assert "1,234 web documents with 56 images" in card
-    assert "Image bytes are those that the server sent." not in card
-    assert "Image bytes are those that the server sent." in dataset.card(1, 1, ReleaseOptions("keep"))
 
 
 def test_kinds_of_texts_survive() -> None:
