@@ -30,6 +30,7 @@ from obelics_pipeline.dom.pictures import Gallery
 from obelics_pipeline.dom.tree import Block, Tree
 from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page
+from obelics_pipeline.wikimedia import dump
 
 EXCERPT: Final = 100
 """Characters of a node that are shown."""
@@ -48,7 +49,8 @@ def explain(place: str, config: Config, url: str | None, console: Console | None
 
     What main-content recognition leaves out is shown, too, as rejected by ``main_content``; it decides by
     the score (log-odds).
-    ``place`` is an HTML file, or ``archive#offset``. Raises ``InputError`` if there is no such page.
+    ``place`` is an HTML file, ``archive#offset``, or ``dump.ndjson#offset``. Raises ``InputError`` if there is no
+    such page.
     """
     console = console or Console()
     page = _page(place, url)
@@ -60,7 +62,8 @@ def explain(place: str, config: Config, url: str | None, console: Console | None
     options, consent = replace(config.filter, sample_share=0.0), consent_of(config.consent)
     outcome = filter_document(document, options, lexicon(config.text), Tally(), consent)
     _print_head(console, page, extraction)
-    scores = scores_of(extraction.tree) if config.extract.main_content else {}
+    guessed = config.extract.main_content and not page.parsoid
+    scores = scores_of(extraction.tree) if guessed else {}
     console.print(_table(rows_of(extraction), scores, outcome.decisions))
     _print_verdict(console, outcome)
 
@@ -71,7 +74,8 @@ def _page(place: str, url: str | None) -> Page:
         if io.size(path) is None:
             raise InputError(f"{path}: no such file")
         with io.open_read(path) as stream:
-            page = warc.page_at(stream, path.rpartition("/")[2], int(offset))
+            page_at = dump.article_at if dump.is_dump(path) else warc.page_at
+            page = page_at(stream, path.rpartition("/")[2], int(offset))
         return replace(page, url=url) if url else page
     if not Path(place).is_file():
         raise InputError(f"{place}: no such file; name an HTML file, or WARC#offset")

@@ -32,6 +32,15 @@ def test_extract_measures_every_requirement(test_data: Path) -> None:
     assert run.returncode == int(any(figure["passed"] is False for figure in figures.values()))
 
 
+def test_wikimedia_measures_every_container() -> None:
+    command = [sys.executable, BENCHMARKS / "wikimedia.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert all(figures[f"read and extract, {name}"]["value"] > 0 for name in ("warc.gz", "tar.gz", "ndjson"))
+    assert figures["read and extract, tar.gz / warc.gz"]["required"] == "≥ 0.7"
+
+
 def test_dedup_measures_what_is_installed() -> None:
     command = [sys.executable, BENCHMARKS / "dedup.py", "--quick", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=240)

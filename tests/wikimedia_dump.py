@@ -33,8 +33,8 @@ def figure(name: str, caption: str, width: int = 220) -> str:
     )
 
 
-def html(number: int) -> str:
-    """An article: infobox, lead, a figure, a table, a gallery, a formula, notes, and what follows them."""
+def html(number: int, sections: int = 1) -> str:
+    """An article: infobox, lead, a figure, sections with a table, a gallery and a formula, and what follows them."""
     infobox = (
         f'<table class="infobox"><tbody><tr><th colspan="2">Light {number}</th></tr><tr><td colspan="2"><span '
         f'typeof="mw:File"><img src="{UPLOADS}/thumb/c/cd/Tower_{number}.png/250px-Tower_{number}.png" width="250" '
@@ -53,13 +53,16 @@ def html(number: int) -> str:
         'render/svg/d" alt="{\\displaystyle d=3.57{\\sqrt {h}}}"/></span>'
     )
     note = '<sup class="mw-ref reference"><a href="#cite_note-1">[1]</a></sup>'
-    body = (
-        f'<section data-mw-section-id="0"><div role="note" class="hatnote">Not to be confused.</div>{infobox}'
-        f"<p>{WORDS.format(n=number)}{note}</p>{figure(f'Light_{number}.jpg', f'The rock of light {number} at ebb')}"
-        f'</section><section data-mw-section-id="1"><h2>Range</h2><p>Its light is seen from a distance of {formula} '
+    section = (
+        f'<section data-mw-section-id="1"><h2>Range</h2><p>Its light is seen from a distance of {formula} '
         f"kilometres, which the keepers have measured every year. {WORDS.format(n=number + 100)}</p>"
         f'<table class="wikitable"><tbody><tr><th>Year</th><th>Keeper</th></tr><tr><td>{1800 + number}</td>'
         f'<td>Ane</td></tr></tbody></table><ul class="gallery">{gallery}</ul></section>'
+    )
+    body = (
+        f'<section data-mw-section-id="0"><div role="note" class="hatnote">Not to be confused.</div>{infobox}'
+        f"<p>{WORDS.format(n=number)}{note}</p>{figure(f'Light_{number}.jpg', f'The rock of light {number} at ebb')}"
+        f"</section>{section * sections}"
         '<section data-mw-section-id="2"><h2>References</h2><div class="reflist">A book.</div></section>'
         '<section data-mw-section-id="3"><h2>External links</h2><ul><li>The light</li></ul></section>'
     )

@@ -124,6 +124,21 @@ def read_articles(
         yield item if isinstance(item, Damaged) else _page(item, filename, plain, max_page_bytes)
 
 
+def article_at(stream: BinaryIO, filename: str, offset: int, *, max_page_bytes: int = MAX_PAGE_BYTES) -> Page:
+    """The article whose line begins at ``offset`` of plain NDJSON. Raises ``InputError`` if there is none."""
+    place = f"{filename}#{offset}"
+    if not _name(filename).endswith(_PLAIN):
+        raise InputError(
+            f"{place}: no offset leads into a tar or gzip file; extract the .ndjson files from it"
+        )
+    found = read_articles(stream, filename, start=offset, stop=offset + 1, max_page_bytes=max_page_bytes)
+    item = next(found, None)
+    if isinstance(item, Page):
+        return item
+    what = "no line" if item is None else item.kind if isinstance(item, Skipped) else item.message
+    raise InputError(f"{place}: {what} there; expected the offset of an article, as in warc_offset")
+
+
 def _page(line: Line, filename: str, plain: bool, max_page_bytes: int) -> Page | Skipped | Damaged:
     try:
         article = _DECODER.decode(line.data)

@@ -127,6 +127,26 @@ def test_plain_lines_are_read_in_ranges_and_give_the_same(
         assert msgspec.json.decode(line)["url"] == row["url"]
 
 
+def test_an_article_is_explained(
+    tmp_path: Path, config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = dumps.members()["enwiki_1.ndjson"]
+    (tmp_path / "a.ndjson").write_bytes(data)
+    offset = data.index(b"\n") + 1
+    assert main(["explain", f"{tmp_path}/a.ndjson#{offset}", "--config", str(config_file)]) == 0
+    told = capsys.readouterr().out
+    assert "Light 11" in told
+    assert "Tower_11.png" in told
+    for place, says in (
+        (f"a.ndjson#{offset + 1}", "no line there"),
+        (f"a.ndjson#{len(data) - 3}", "without the fields of an article"),
+        ("a.tar.gz#0", "extract the .ndjson files"),
+    ):
+        dumps.write(tmp_path / "a.tar.gz")
+        assert main(["explain", f"{tmp_path}/{place}", "--config", str(config_file)]) == 2
+        assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
