@@ -151,9 +151,7 @@ def _in_order(infobox: Box, blocks: list[Block]) -> Iterator[Block]:
         yield block
     rest = [block for block in blocks if block.image is None and block.kind != "caption"]
     for row, group in groupby(rest, lambda block: block.box.ancestor("tr")):
-        cells = [
-            "; ".join(" ".join(block.text.split()) for block in cell)
-            for _, cell in groupby(group, lambda block: block.box.ancestor("td", "th"))
-        ]
-        box = Box("tr", "table", infobox, row.index if row is not None else 1, 0)
-        yield Block("table", " | ".join(cells), 0, box)
+        line = Box("tr", "table", infobox, row.index if row is not None else 1, 0)
+        for cell, members in groupby(group, lambda block: block.box.ancestor("td", "th")):
+            text = "; ".join(" ".join(block.text.split()) for block in members)
+            yield Block("table", text, 0, Box("td", "table", line, cell.index if cell is not None else 1, 0))
