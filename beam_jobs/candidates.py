@@ -148,7 +148,7 @@ def _trail(
         trail.append(known[address])
         if result.status not in GONE or result.http_status == _LEGAL:
             break
-        if objected & {result.url, result.final_url}:
+        if objected & {result.url, *result.via, result.final_url}:
             break
         if result.status in _OF_HOST:
             failing |= {host_of(address), host_of(result.final_url or address)}

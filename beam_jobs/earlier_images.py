@@ -52,7 +52,17 @@ _HEARD: Final = b"obelics:heard"
 _DAY: Final = 86_400_000
 """Milliseconds."""
 
-_HEAD: Final = ("final_url", "http_status", "content_type", "num_bytes", "md5", "sha1", "sha256", "signals")
+_HEAD: Final = (
+    "final_url",
+    "via",
+    "http_status",
+    "content_type",
+    "num_bytes",
+    "md5",
+    "sha1",
+    "sha256",
+    "signals",
+)
 _READ: Final = ("url", "fetched_url", "status", *_HEAD, "part", "offset")
 _LOGGED: Final = ("fetched_at", "first_status")
 
@@ -199,7 +209,7 @@ def _of_row(row: dict[str, Any], at: int, first: str | None, run: str, images: l
     if first is not None and FetchStatus(first) in FINAL:
         yield Known(FetchResult(row["url"], FetchStatus(first), fetched_at=at, detail=detail), run)
     url = row["fetched_url"] or row["url"]
-    head = {name: row[name] for name in _HEAD} | {"signals": tuple(row["signals"] or ())}
+    head = {name: row[name] for name in _HEAD} | {name: tuple(row[name] or ()) for name in ("via", "signals")}
     result = FetchResult(url, status, fetched_at=at, detail=detail, **head)
     if status is FetchStatus.OK:
         yield Known(result, run, images[row["part"]], row["offset"])
@@ -262,6 +272,7 @@ def _answer(item: Known, stream: BinaryIO) -> Answer:
         FetchStatus.OK,
         http_status=result.http_status,
         final_url=result.final_url,
+        via=result.via,
         body=body,
         content_type=result.content_type,
         signals=result.signals,

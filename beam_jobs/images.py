@@ -276,6 +276,7 @@ def _row(outcome: Outcome, part: int, stored: dict[str, int], scores: Scores) ->
         status=result.status.value,
         fetched_url=result.url if ok else None,
         final_url=result.final_url,
+        via=result.via,
         http_status=result.http_status,
         content_type=result.content_type,
         format=result.format,

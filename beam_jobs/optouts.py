@@ -160,8 +160,9 @@ class ImageConsent:
         """The result, without its body if its headers, its metadata, or a list of hashes forbid to keep it."""
         said = result.signals + (embedded(result.body) if result.body else ())
         evidence = list(evidence_of(said, self._policy, IMAGE, result.url, result.fetched_at))
-        if result.final_url not in (None, result.url):
-            evidence += self._consent.image_evidence(result.final_url or "")
+        for place in dict.fromkeys((*result.via, result.final_url or result.url)):
+            if place != result.url:
+                evidence += self._consent.image_evidence(place)
         if result.md5 and result.sha1 and result.sha256:
             hashes = result.md5, result.sha1, result.sha256
             evidence += self._consent.content_evidence(result.url, *hashes)

@@ -28,6 +28,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: FetchStatus
     http_status: int | None = None
     final_url: str | None = None
+    via: tuple[str, ...] = ()
     body: bytes = b""
     content_type: str | None = None
     content_encoding: str = ""

@@ -87,8 +87,9 @@ class DenyLists:
         """
         if not self._registries:
             return result
-        if result.final_url and (hit := self.of_url(result.final_url)):
-            return msgspec.structs.replace(hit, url=result.url)
+        for place in (*result.via, result.final_url):
+            if place and (hit := self.of_url(place)):
+                return msgspec.structs.replace(hit, url=result.url)
         if hit_of_bytes := self._of_bytes(result):
             return _denied(result.url, hit_of_bytes)
         if result.body is None or not self._by_sight:

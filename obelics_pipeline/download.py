@@ -133,15 +133,17 @@ class Client:
     async def _follow(self, target: str, seconds: float, wanted: _Wanted) -> tuple[Answer, float]:
         """The answer at the end of all redirects, and what is left of ``seconds``."""
         seen: tuple[str, ...] = ()
+        way: tuple[str, ...] = ()
         for _ in range(self._options.max_redirects + 1):
+            way = (*way, target)
             if wanted is not _HOST_FILE:
                 permission, spent = await self._hosts.permission(target)
                 seen, seconds = (*seen, *permission.signals), seconds - spent
                 if permission.status is not FetchStatus.OK:
-                    return _having_seen(permission, seen), seconds
+                    return _having_seen(permission, seen, way), seconds
             answer, seconds = await self._in_turn(target, seconds, wanted)
             seen = (*seen, *answer.signals)
-            answer = _having_seen(answer, seen)
+            answer = _having_seen(answer, seen, way)
             if answer.location is None:
                 return answer, seconds
             following = resolve(answer.location, target)
@@ -275,8 +277,10 @@ async def _unhurried(deadline: asyncio.Timeout, waiting: Awaitable[None]) -> Non
     deadline.reschedule(clock() + left)
 
 
-def _having_seen(answer: Answer, signals: tuple[str, ...]) -> Answer:
-    return msgspec.structs.replace(answer, signals=tuple(sorted(set(signals)))) if signals else answer
+def _having_seen(answer: Answer, signals: tuple[str, ...], way: tuple[str, ...]) -> Answer:
+    if not signals and len(way) <= 2:
+        return answer
+    return msgspec.structs.replace(answer, signals=tuple(sorted(set(signals))), via=way[1:-1])
 
 
 def _redirected(answer: Answer, how: str) -> Answer:

@@ -191,6 +191,7 @@ def _unchecked(url: str, answer: Answer) -> FetchResult:
         answer.status,
         http_status=answer.http_status,
         final_url=answer.final_url,
+        via=answer.via,
         content_type=answer.content_type,
         signals=answer.signals,
         fetched_at=time.time_ns() // 1_000_000,

@@ -172,13 +172,15 @@ class FetchResult(msgspec.Struct, frozen=True):
     way (``consent.signals``) and in what their hosts say (``robots``), sorted. ``width`` and ``height`` are pixels
     with the EXIF orientation applied, as a reader sees the image; ``phash`` is its perceptual hash. ``url`` is the
     one asked for, ``final_url`` that of the last request, or the one that its host did not let us make, if there was
-    one. ``fetched_at`` is in milliseconds since 1970, UTC. ``detail`` is a few words for people.
+    one, and ``via`` are those of the requests between. ``fetched_at`` is in milliseconds since 1970, UTC. ``detail`` is
+    a few words for people.
     """
 
     url: str
     status: FetchStatus
     http_status: int | None = None
     final_url: str | None = None
+    via: tuple[str, ...] = ()
     body: bytes | None = None
     md5: str | None = None
     sha1: str | None = None

@@ -31,6 +31,7 @@ IMAGE_RESULTS: Final = pa.schema(
         ("url", pa.string()),
         ("fetched_url", pa.string()),
         ("final_url", pa.string()),
+        ("via", pa.list_(pa.string())),
         ("status", pa.string()),
         ("http_status", pa.int16()),
         ("content_type", pa.string()),
@@ -49,7 +50,8 @@ IMAGE_RESULTS: Final = pa.schema(
     ]
 )
 """One row for every unique URL, with its one final status. ``fetched_url`` is the address that the bytes came from:
-``url`` or, if nothing was there, a candidate for the same picture. ``part`` and ``offset`` say where in ``images/``
+``url`` or, if nothing was there, a candidate for the same picture. ``via`` are the addresses of the redirects between
+that and ``final_url``. ``part`` and ``offset`` say where in ``images/``
 the bytes are; equal bytes are there once in a part. ``phash`` is the perceptual hash (``phash.py``). ``scores``
 are those of a classifier by label, null of what is not ``ok`` and of what could not be scored. ``signals`` are
 the consent signals in the headers of all answers on the way (``consent.py``)."""
@@ -76,6 +78,7 @@ class ImageResult(msgspec.Struct, frozen=True):
     status: str
     fetched_url: str | None = None
     final_url: str | None = None
+    via: tuple[str, ...] = ()
     http_status: int | None = None
     content_type: str | None = None
     format: str | None = None

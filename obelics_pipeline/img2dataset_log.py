@@ -100,6 +100,7 @@ def answer_of(hops: list[Asked], got: Got, refuse: Refuse) -> Answer:
         FetchStatus.OK if last.code is None else status_of(last.code),
         http_status=last.code,
         final_url=last.url,
+        via=tuple(hop.url for hop in hops[1:-1]),
         content_type=last.header("content-type"),
         content_encoding=last.header("content-encoding") or "",
         signals=tuple(sorted(said)),

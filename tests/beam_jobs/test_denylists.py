@@ -231,6 +231,16 @@ def test_what_cannot_be_looked_at_is_not_kept(listed: Path) -> None:
     assert (result.status, result.body) == (FetchStatus.UNDECODABLE, None)
 
 
+@pytest.mark.parametrize("at", ["via", "final_url"])
+def test_redirects_do_not_lead_over_what_is_listed(listed: Path, at: str) -> None:
+    place = "http://img.example/by-url.img"
+    way: dict[str, Any] = {"final_url": "http://a.example/end"} | {at: (place,) if at == "via" else place}
+    result = DenyLists([Registry.open(listed)], 100).of_result(
+        FetchResult("http://a.example/", FetchStatus.OK, body=b"x", **way)
+    )
+    assert (result.url, result.status, result.via) == ("http://a.example/", FetchStatus.DENYLIST, ())
+
+
 def test_without_deny_lists_results_pass(listed: Path) -> None:
     result = FetchResult("http://img.example/by-url.img", FetchStatus.OK, body=b"x", md5="0" * 32)
     lists = deny_lists(Policy(), 100)

@@ -371,6 +371,7 @@ def test_images_are_judged_by_their_hashes_and_by_where_they_were_found(tmp_path
     )
     consent = optouts.ImageConsent(policy, {}, ())
     assert consent.of_result(ok) is ok
-    for reserved in (replace(ok, sha256="5" * 64), replace(ok, final_url="http://cdn.example/x")):
+    over = replace(ok, via=("http://cdn.example/x",), final_url="http://end.example/")
+    for reserved in (replace(ok, sha256="5" * 64), replace(ok, final_url="http://cdn.example/x"), over):
         found = consent.of_result(reserved)
         assert (found.status, found.body) == (FetchStatus.OPTOUT, None)

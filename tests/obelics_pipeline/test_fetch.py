@@ -139,6 +139,7 @@ def test_every_url_ends_once_and_none_waits_for_the_stuck(server: FaultServer) -
 def test_redirects_end_where_they_lead(server: FaultServer) -> None:
     result = fetch_one(server.url("hops/3"), LOCAL())
     assert (result.final_url, result.url) == (server.url("png"), server.url("hops/3"))
+    assert result.via == (server.url("hops/2"), server.url("hops/1"))
     assert server.count("hops") == 3
 
 
