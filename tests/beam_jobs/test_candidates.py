@@ -78,6 +78,7 @@ def test_what_somebody_refuses_is_not_gone() -> None:
         FetchStatus.OPTOUT,
         FetchStatus.DENYLIST,
         FetchStatus.BLOCKED_ADDRESS,
+        FetchStatus.LOST,  # nobody saw what its headers say
     }
 
 
