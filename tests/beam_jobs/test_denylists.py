@@ -304,10 +304,10 @@ def test_a_killed_run_leaves_no_traces_and_asks_for_no_hit_again(
 ) -> None:
     """Killed when all but a stuck address are answered, the next run takes them from the spool."""
     names = [f"{name}.img" for name in sorted(SERVED - {"target"})]
-    order = [*names, *(f"absent/{n}" for n in range(40))]  # whatever their order, some come between the others
+    order = [*names, *(f"void/{n}" for n in range(40))]  # whatever their order, some come between the others
     command = [sys.executable, "-c", WORKER, str(tmp_path), server.endpoint, str(listed)]
     server.requests.clear()
-    CASES["absent"] = reply(404)
+    CASES["void"] = reply(404)
     try:
         worker = subprocess.Popen([*command, *order])
         while not {request.case for request in server.requests} >= set(names) - {"by-url.img"}:
@@ -319,7 +319,7 @@ def test_a_killed_run_leaves_no_traces_and_asks_for_no_hit_again(
         assert traces(tmp_path) == []
         subprocess.run([*command, *order], check=True, timeout=120)
     finally:
-        del CASES["absent"]
+        del CASES["void"]
     assert traces(tmp_path) == []
     denied = [row for row in rows(tmp_path, "image_results") if row["status"] == "denylist"]
     assert len(denied) == len(rows(tmp_path, "quarantine")) == len(DENIED)
