@@ -113,8 +113,8 @@ def test_none_are_told_if_that_is_wanted(built: Path, config: Path) -> None:
 
 
 DECISION: dict[str, Any] = {
-    "id": "1", "url": "http://me:pw@a.example/?token=1", "domain": "a.example", "level": "image", "index": 2, "rule": "r",
-    "value": 1.5, "threshold": 2.0, "op": "<", "kept": False, "excerpt": "",
+    "id": "1", "url": "http://me:pw@a.example/?token=1", "domain": "a.example", "level": "image", "index": 2,
+    "rule": "r", "value": 1.5, "threshold": 2.0, "op": "<", "kept": False, "excerpt": "",
 }  # fmt: skip
 
 EXCERPTS = {
