@@ -59,7 +59,7 @@ def plan(session: Session) -> Plan:
         )
         write_decisions(decisions, made.space, session.config, pipeline)
 
-    seal = partial(describe.seal, session, made.space, splits.total)
+    seal = partial(describe.seal, session, made.space, decisions.end)
     return msgspec.structs.replace(made, first=first, build=build, seal=seal)
 
 
