@@ -95,6 +95,7 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
 
 def _recheck(options: argparse.Namespace) -> None:
+    runner.quiet()
     from beam_jobs.recheck import recheck, with_registries
 
     io.check_writable(options.output)
