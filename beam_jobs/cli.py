@@ -103,6 +103,13 @@ def _recheck(options: argparse.Namespace) -> None:
     recheck(options.dataset, with_registries(config.consent, options.registry), options.output)
 
 
+def _verify(options: argparse.Namespace) -> None:
+    runner.quiet()
+    from beam_jobs.verify import VerifyOptions, verify
+
+    verify(VerifyOptions(options.dataset, options.quick, options.tombstones, options.workers))
+
+
 def _registry(options: argparse.Namespace) -> None:
     from beam_jobs import registry_command
 
@@ -127,6 +134,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "measure": _measure,
     "retune": _retune,
     "recheck": _recheck,
+    "verify": _verify,
     "registry": _registry,
     "robots": _robots,
     "demo": _demo,
