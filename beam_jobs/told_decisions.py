@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from beam_jobs import io, stages
 from beam_jobs.config import Config
-from beam_jobs.images import shard_of
 from beam_jobs.joins import told_lists
 from beam_jobs.optouts import consent_of
 from beam_jobs.parts import Part, Workspace
 from beam_jobs.rows import flat_writer, row_groups
 from beam_jobs.splits import TRAIN, file_count, file_name
+from beam_jobs.spread import shard_of
 from beam_jobs.stages import ASSEMBLE, DEDUP, FILTER, Layout, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.evidence import PAGE
