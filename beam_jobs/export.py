@@ -14,6 +14,7 @@ import msgspec
 
 from beam_jobs import describe, io, stages
 from beam_jobs.joins import join_lists
+from beam_jobs.pairs import pair_files, write_all
 from beam_jobs.part_files import PartFiles
 from beam_jobs.rows import row_groups
 from beam_jobs.shard_writer import write_shard
@@ -38,8 +39,9 @@ def plan(session: Session) -> Plan:
         size += found.tally.notes.get("image_bytes", 0)
     splits = splits_for(size, section)
     decisions = found_decisions(session, found, splits.total)
+    pairs = pair_files(splits, decisions.end, size, section)
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES), *decisions.inputs]
-    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, decisions.end)
+    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, pairs.end)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
     files = PartFiles(made.space.folder, decisions.end)
     work = partial(write_shard, splits=splits, images=images, config=session.config)
@@ -48,8 +50,10 @@ def plan(session: Session) -> Plan:
         sources = [*paths, *(table.path for table in decisions.tables)]
         asking = partial(_asked_pages, splits, decisions, len(paths))
         join_lists(files, session.config.consent, PAGE, sources, asking, run)
+        if pairs.count:
+            run(write_tables, decisions.end)
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def write_tables(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(paths)
@@ -59,7 +63,8 @@ def plan(session: Session) -> Plan:
         )
         write_decisions(decisions, made.space, session.config, pipeline)
 
-    seal = partial(describe.seal, session, made.space, decisions.end)
+    build = partial(write_all, pairs, made.space, images, session.config) if pairs.count else write_tables
+    seal = partial(describe.seal, session, made.space, pairs.end)
     return msgspec.structs.replace(made, first=first, build=build, seal=seal)
 
 

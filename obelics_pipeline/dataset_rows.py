@@ -104,7 +104,7 @@ def row_of(
     places = list(zip(layout.images, shown, strict=True))
     written = layout.written
     images = [
-        _image(place[1], found) if place is not None and isinstance(found, Shown) else None
+        image_of(place[1], found) if place is not None and isinstance(found, Shown) else None
         for place, found in places
     ]
     infos = [None if place is None else _info(*place, found, unsafe) for place, found in places]
@@ -146,7 +146,8 @@ def _head(document: Document) -> dict[str, Any]:
     }
 
 
-def _image(slot: Slot, shown: Shown) -> dict[str, Any]:
+def image_of(slot: Slot, shown: Shown) -> dict[str, Any]:
+    """The value of an image column."""
     extension = _EXTENSIONS.get(slot.format or "", slot.format)
     return {"bytes": shown.body, "path": f"{shown.sha256}.{extension}"}
 
