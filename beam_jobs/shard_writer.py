@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Final
 
@@ -103,9 +103,9 @@ def published(images: OpenImages, config: Config, slot: Slot) -> Shown | Withhel
     return release(images.read(slot), slot, config.images.max_pixels, config.export)
 
 
-def count_words(text: str, options: TextOptions) -> int:
-    """Words as the filters count them."""
-    return Texts([text], lexicon(options)).word_counts[0]
+def count_words(texts: Sequence[str], options: TextOptions) -> int:
+    """Words of all texts, as the filters count them."""
+    return sum(Texts(texts, lexicon(options)).word_counts)
 
 
 def _count(row: dict[str, Any], tally: Tally) -> None:

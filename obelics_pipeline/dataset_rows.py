@@ -97,7 +97,7 @@ def row_of(
     document: Document,
     layout: Layout,
     shown: Sequence[Shown | Withheld | None],
-    words: Callable[[str], int],
+    words: Callable[[Sequence[str]], int],
     unsafe: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The row of a document; ``words`` counts words, ``image_info.nsfw`` is the highest score of ``unsafe`` labels."""
@@ -118,7 +118,7 @@ def row_of(
         "num_texts": len(written),
         "num_images": len(images) - images.count(None),
         "num_image_slots": len(layout.texts) - len(written),
-        "num_words": sum(map(words, written)),
+        "num_words": words(written),
         "num_chars": sum(map(len, written)),
         "num_tokens_est": -(-layout.text_bytes // BYTES_PER_TOKEN),
     }

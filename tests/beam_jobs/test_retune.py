@@ -335,6 +335,8 @@ def test_decisions_on_other_documents_are_not_compared(run: Path, strict: Path, 
 
 DEMO: dict[str, Any] = {
     "extract": {"range_bytes": 64_000},
+    "filter": {"sample_share": 0.2},
+    "assemble": {"sample_share": 0.2},
     "images": {
         "hosts": {"*.example": "127.0.0.1:1"},
         "allow_private": True,
