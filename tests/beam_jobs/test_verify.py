@@ -21,7 +21,7 @@ from beam_jobs.describe import WRITTEN, describe, survey_of
 from beam_jobs.verify import VerifyOptions, verify
 from beam_jobs.verify_files import Checked, Expected, check_file
 from obelics_pipeline import manifest as manifests
-from obelics_pipeline.dataset import described_schema, table_of_rows, writer_options
+from obelics_pipeline.dataset import writer_options
 from obelics_pipeline.dataset_files import decode_manifest
 from obelics_pipeline.errors import RunFailed
 from obelics_pipeline.manifest import FileEntry
@@ -35,7 +35,10 @@ Rows = list[dict[str, Any]]
 def built(tmp_path_factory: pytest.TempPathFactory, archive: Path, config_file: Path) -> Path:
     output = tmp_path_factory.mktemp("verified")
     config = output / "config.yaml"
-    config.write_text(config_file.read_text().replace("15000}", "15000, shards: 2, validation: 0.3}"))
+    text = config_file.read_text().replace("15000}", "15000, shards: 2, validation: 0.3}")
+    for stage in ("filter", "assemble"):  # so that there are decisions on all documents
+        text = text.replace(f"{stage}:\n", f"{stage}:\n  sample_share: 1\n")
+    config.write_text(text)
     arguments = ["--config", str(config), "--input", str(archive), "--output", str(output)]
     assert main(["build", *arguments]) == 0
     return output / "dataset"
@@ -67,9 +70,43 @@ def rewrite(folder: Path, shard: Path, change: Callable[[Rows], object]) -> None
     table = pq.read_table(shard)
     rows = table.to_pylist()
     change(rows)
-    with pq.ParquetWriter(shard, described_schema(), **writer_options()) as writer:
-        writer.write_table(table_of_rows(rows))
+    with pq.ParquetWriter(shard, table.schema, **writer_options(table.schema)) as writer:
+        writer.write_table(pa.Table.from_pylist(rows, table.schema))
     describe_again(folder)
+
+
+def decisions(folder: Path) -> Path:
+    return folder / "decisions/train-00000-of-00001.parquet"
+
+
+def test_a_rejected_document_that_is_there_is_found(copied: Path) -> None:
+    there = pq.read_table(shards(copied)[0]).column("id").to_pylist()[0]
+
+    def change(rows: Rows) -> None:
+        rejected = [row for row in rows if row["level"] == "document" and row["kept"] is False]
+        rejected[0]["id"] = there
+        rows.sort(key=lambda row: (row["stage"], row["id"]))
+
+    rewrite(copied, decisions(copied), change)
+    assert found(copied) == [
+        f"decisions/{decisions(copied).name}, id {there}: the document was rejected and is in the dataset"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(lambda rows: rows.reverse(), "is not in order of stage and id", id="order"),
+        pytest.param(lambda rows: rows[0].update(rule=""), "rule is empty", id="rule"),
+        pytest.param(lambda rows: rows[0].update(id=None), "id is not 32 hexadecimal digits", id="no id"),
+    ],
+)
+def test_a_broken_row_of_decisions_is_found(
+    copied: Path, change: Callable[[Rows], object], told: str
+) -> None:
+    rewrite(copied, decisions(copied), change)
+    faults = found(copied)
+    assert any(told in fault and fault.startswith("decisions/") for fault in faults), faults
 
 
 def describe_again(folder: Path) -> None:
