@@ -95,7 +95,6 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
 
 def _recheck(options: argparse.Namespace) -> None:
-    runner.quiet()
     from beam_jobs.recheck import recheck, with_registries
 
     io.check_writable(options.output)
@@ -103,11 +102,13 @@ def _recheck(options: argparse.Namespace) -> None:
     recheck(options.dataset, with_registries(config.consent, options.registry), options.output)
 
 
-def _verify(options: argparse.Namespace) -> None:
-    runner.quiet()
-    from beam_jobs.verify import VerifyOptions, verify
+def _view(options: argparse.Namespace) -> None:
+    from beam_jobs.view import view
+    from obelics_pipeline.views.writing import ViewOptions
 
-    verify(VerifyOptions(options.dataset, options.quick, options.tombstones, options.workers))
+    asked = ViewOptions(options.view, options.missing, options.shard_bytes, not options.no_image_bytes)
+    io.check_writable(options.output)
+    view(options.dataset, options.output, asked, options.split, options.tombstones, options.workers)
 
 
 def _registry(options: argparse.Namespace) -> None:
@@ -134,7 +135,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "measure": _measure,
     "retune": _retune,
     "recheck": _recheck,
-    "verify": _verify,
+    "view": _view,
     "registry": _registry,
     "robots": _robots,
     "demo": _demo,

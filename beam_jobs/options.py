@@ -12,6 +12,7 @@ import obelics_pipeline
 from beam_jobs.diff.runs import JUDGES
 from obelics_pipeline import compiled
 from obelics_pipeline.errors import Misconfigured
+from obelics_pipeline.views.writing import VIEWS
 
 STAGES: Final = {
     "build": "run all stages; what is complete is skipped",
@@ -83,12 +84,12 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         "recheck", help="a finished dataset without what has opted out since"
     )
     _recheck_options(made["recheck"])
-    made["verify"] = commands.add_parser("verify", help="whether a finished dataset is whole and true")
-    _verify_options(made["verify"])
     registry = commands.add_parser("registry", help="lists of opt-outs: compile, show, check")
     made |= _registry_commands(registry)
     robots = commands.add_parser("robots", help="robots.txt of the hosts of a crawl: compile, show, check")
     made |= _robots_commands(robots)
+    made["view"] = commands.add_parser("view", help="a dataset in the format of another library")
+    _view_options(made["view"])
     made["demo"] = commands.add_parser("demo", help="the built-in sample site, end to end")
     made["demo"].add_argument("--output", metavar="DIR", default="demo", help="the folder to build in (demo)")
     made["demo"].add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
@@ -162,13 +163,29 @@ def _recheck_options(command: Parser) -> None:
     )
 
 
-def _verify_options(command: Parser) -> None:
-    command.add_argument("dataset", metavar="DATASET", help="the folder that export or recheck wrote")
+def _view_options(command: Parser) -> None:
+    command.add_argument("dataset", metavar="DATASET", help="the folder that export wrote; it is only read")
+    told = ", ".join(f"{name} ({view.what})" for name, view in VIEWS.items()).replace("%", "%%")
     command.add_argument(
-        "--quick", action="store_true", help="all but the bytes of images and the checksums of tables"
+        "--as", dest="view", type=_one_of(*VIEWS, what="view"), required=True, metavar="VIEW", help=told
+    )
+    command.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    command.add_argument(
+        "--split", action="append", default=[], metavar="NAME", help="only this one; may be given again"
     )
     command.add_argument(
-        "--tombstones", metavar="FILE", help="what must not be in it (tombstones.parquet beside it)"
+        "--missing",
+        type=_one_of("drop", "keep", what="way"),
+        default="drop",
+        metavar="HOW",
+        help="what becomes of places whose image is not in the dataset: drop or keep (drop)",
+    )
+    command.add_argument(
+        "--shard-bytes", type=_size, metavar="N", help="of tar files (512000000) and of mds (67108864)"
+    )
+    command.add_argument("--no-image-bytes", action="store_true", help="mmc4 without image_base64")
+    command.add_argument(
+        "--tombstones", metavar="FILE", help="what is not shown (tombstones.parquet of the dataset, if there)"
     )
     command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
 
@@ -243,18 +260,24 @@ def _diff_options(command: Parser) -> None:
     command.add_argument("--debug", action="store_true", help="show the traceback of a job that fails")
 
 
-def _one_of(*stages: str) -> Callable[[str], str]:
-    def stage(text: str) -> str:
-        if text not in stages:
-            raise argparse.ArgumentTypeError(f"no stage {_suggest(text, stages)}")
+def _one_of(*names: str, what: str = "stage") -> Callable[[str], str]:
+    def known(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"no {what} {_suggest(text, names)}")
         return text
 
-    return stage
+    return known
 
 
 def _examples(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of examples; write 0 or more")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes; write 1 or more")
     return int(text)
 
 

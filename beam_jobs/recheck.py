@@ -5,11 +5,11 @@ Shards that lose nothing are linked (or copied) as they are; the others are writ
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import pyarrow.parquet as pq
@@ -20,7 +20,6 @@ from beam_jobs.config import Config, section_hash
 from beam_jobs.describe import describe, survey_of, with_policy
 from beam_jobs.lists import joined_lists
 from beam_jobs.optouts import consent_of, told
-from beam_jobs.recheck_tables import link, trim_decisions, trim_pairs
 from filters.consent.evidence import IMAGE, PAGE
 from filters.consent.policy import Action, Policy
 from filters.consent.verdict import OPT_OUT, Consent, Judgement, judge
@@ -34,6 +33,7 @@ from obelics_pipeline.parquet import ParquetFile
 from obelics_pipeline.recheck import (
     COLUMNS,
     DENIED,
+    STONES,
     TOMBSTONES,
     UNASKED,
     Lists,
@@ -47,11 +47,9 @@ from obelics_pipeline.recheck import (
 )
 from obelics_pipeline.registry import Registry
 from obelics_pipeline.registry.folder import read_manifest
-from obelics_pipeline.sealed import file_entry, new_folder
+from obelics_pipeline.sealed import file_entry, new_folder, not_yet
 from obelics_pipeline.tables import table_of
 from obelics_pipeline.url import canonical
-
-STONES: Final = "tombstones.parquet"
 
 
 class Summary(msgspec.Struct):
@@ -95,21 +93,17 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
     folder holds no whole dataset, if the output is not empty, or if a list cannot be relied on; ``RunFailed`` if a
     service has no word on anything. After an error there is no output.
     """
-    source, target = Path(dataset), Path(output)
+    source = Path(dataset)
     shards = _shards(source)
     if not (policy.registries or policy.joined or policy.robots or policy.deny or policy.spawning):
         raise InputError(
             "nothing to ask: name --registry DIR, or a --config whose section consent names lists"
         )
-    if target.is_dir() and not any(target.iterdir()):
-        target.rmdir()
-    elif target.exists():
-        raise InputError(f"--output {output}: is not empty; name a new folder")
+    target = not_yet(output)
     found = Summary(shards=len(shards), not_asked=_unasked(policy))
     pages, reserved = _pages(shards, policy)
     with new_folder(target) as working:
         (working / "data").mkdir()
-        gone: list[Tombstone] = []
         with (working / STONES).open("wb") as stream, ParquetFile(stream, TOMBSTONES) as table:
             for shard in shards:
                 file = pq.ParquetFile(shard)
@@ -117,9 +111,6 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
                 lists = Lists(pages.get, _image_lists(policy, images, reserved))
                 stones = _recheck_shard(file, shard, working / "data" / shard.name, lists, found)
                 table.write(table_of(stones, TOMBSTONES))
-                gone += stones
-        trim_pairs(source, working, gone)
-        trim_decisions(source, working, partial(_silent, policy), denied=bool(policy.deny))
         (working / "recheck.json").write_bytes(
             msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
         )
@@ -167,21 +158,12 @@ def _pages(shards: Sequence[Path], policy: Policy) -> tuple[dict[str, Objection]
     images: dict[str, Objection] = {}
     for shard in shards:
         table = pq.read_table(shard, columns=list(COLUMNS))
-        pages |= _objecting(policy, page_addresses(table))
+        urls = page_addresses(table)
+        consent = _consent(policy, PAGE, urls)
+        said = {url: _objection(judge(consent.address_evidence(url), policy)) for url in urls}
+        pages |= {url: why for url, why in said.items() if why is not None}
         images = reserved_images(table, pages.get) | images
     return pages, images
-
-
-def _objecting(policy: Policy, urls: Sequence[str]) -> dict[str, Objection]:
-    """What speaks against each of the pages ``urls``, as far as anything does."""
-    consent = _consent(policy, PAGE, urls)
-    said = {url: _objection(judge(consent.address_evidence(url), policy)) for url in urls}
-    return {url: why for url, why in said.items() if why is not None}
-
-
-def _silent(policy: Policy, urls: Sequence[str]) -> set[str]:
-    """The pages of which nothing may be quoted."""
-    return {url for url, why in _objecting(policy, urls).items() if why.document}
 
 
 def _consent(policy: Policy, level: str, urls: Sequence[str]) -> Consent:
@@ -234,7 +216,7 @@ def _recheck_shard(
             for number, group in enumerate(groups):
                 writer.write(trimmed(file.read_row_group(number), group))
     else:
-        link(shard, target)
+        _link(shard, target)
     found.documents += file.metadata.num_rows
     found.images += _images(shard)
     found.images_left += _images(target)
@@ -290,6 +272,14 @@ def _count(stones: Sequence[Tombstone], found: Summary) -> None:
     for stone in stones:
         name = f"{stone.registry}/{stone.kind}"
         found.by_registry[name] = found.by_registry.get(name, 0) + 1
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _show(found: Summary, output: str, console: Console) -> None:

@@ -46,7 +46,6 @@ class Decision(msgspec.Struct, frozen=True):
     op: str | None
     kept: bool | None
     excerpt: str
-    crawl: str | None = None
 
 
 class Ledger:
@@ -122,17 +121,17 @@ class Ledger:
     ) -> None:
         document = self._document
         head = (document.id, document.url, document.domain, level, index)
-        quoted, crawl = excerpt(text), document.source.crawl
+        quoted = excerpt(text)
         if refusal is not None and not trials:
             why = (refusal.value, refusal.threshold, refusal.op)
-            self.rows.append(Decision(*head, refusal.rule, *why, False, quoted, crawl))
+            self.rows.append(Decision(*head, refusal.rule, *why, False, quoted))
         kept: bool | None = True
         for trial in trials:
             value, threshold, op = number(trial.value), None, None
             if trial.breach is not None:
                 value, threshold, op = msgspec.structs.astuple(trial.breach)
                 kept = False if kept else None
-            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, quoted, crawl))
+            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, quoted))
             kept = kept or None
 
 

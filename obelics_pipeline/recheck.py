@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from obelics_pipeline.dataset import table_of_rows
 from obelics_pipeline.denylist import withheld
+from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.url import canonical
 
@@ -30,6 +32,9 @@ TOMBSTONES: Final = pa.schema(
     ]
 )
 """What went: a document (``index`` null), or the image in slot ``index`` of one; and the entry that asked for it."""
+
+STONES: Final = "tombstones.parquet"
+"""The name of this table beside the dataset that was trimmed."""
 
 DENIED: Final = "deny"
 """The kind of a tombstone for an image on a deny-list."""
@@ -125,6 +130,21 @@ def _of_row(row: dict[str, Any], lists: Lists) -> Iterator[Tombstone]:
             continue
         url, sha256 = (withheld(info["url"]), None) if why.denied else (info["url"], info["sha256"])
         yield Tombstone(row["id"], "image", index, url, sha256, why.registry, why.kind, why.value)
+
+
+def stones_by_document(path: str) -> dict[str, list[Tombstone]]:
+    """The rows of a table ``TOMBSTONES`` by the id of their documents, one of a whole document first.
+
+    ``InputError`` if it cannot be read: nothing is shown rather than what should not be.
+    """
+    try:
+        rows = pq.read_table(path, columns=TOMBSTONES.names).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it is what 'obelics recheck' wrote") from error
+    found: dict[str, list[Tombstone]] = {}
+    for row in rows:
+        found.setdefault(row["id"], []).append(Tombstone(**row))
+    return {id: sorted(stones, key=lambda stone: stone.index is not None) for id, stones in found.items()}
 
 
 def trimmed(table: pa.Table, found: list[list[Tombstone]]) -> pa.Table:

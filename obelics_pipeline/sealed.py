@@ -78,6 +78,16 @@ def new_folder(output: str | Path) -> Iterator[Path]:
         shutil.rmtree(working, ignore_errors=True)
 
 
+def not_yet(output: str | Path) -> Path:
+    """The path ``output`` for ``new_folder``: a folder there goes if it is empty; ``InputError`` for anything else."""
+    target = Path(output)
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+    elif target.exists():
+        raise InputError(f"--output {output}: is not empty; name a new folder")
+    return target
+
+
 def file_entry(path: Path, rows: int) -> FileEntry:
     """The length and the hash of a finished file."""
     with path.open("rb") as stream:

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
+from view_readers import READERS, texts_and_bytes
 
+from beam_jobs.cli import main
 from beam_jobs.demo import BLOCKS, EXCERPT, PORT, choose, demo, demo_config, read_rows, show
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.image import ImageFacts, inspect
@@ -21,13 +23,16 @@ from obelics_pipeline.report import Report, decode, render
 from obelics_pipeline.sample.server import SampleServer
 
 
-def run(folder: Path) -> None:
-    demo(str(folder), 1, Console(file=io.StringIO()))
+def run(folder: Path) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    demo(str(folder), 1, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
-def built(demo_built: tuple[Path, str]) -> tuple[Path, str]:
-    return demo_built
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run(folder)
 
 
 @pytest.fixture
@@ -112,6 +117,15 @@ def test_a_second_run_finds_everything_done(
     run(built[0])
     assert capsys.readouterr().out.count("done before") == 6
     assert all(stage.seconds is None for stage in report_of(built[0]).stages)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_its_documents_come_back_from_every_view(built: tuple[Path, str], tmp_path: Path, name: str) -> None:
+    dataset = built[0] / "dataset"
+    assert main(["view", str(dataset), "--as", name, "--output", str(tmp_path / "view")]) == 0
+    wanted = texts_and_bytes(dataset)
+    assert len(wanted) > 30
+    assert READERS[name](tmp_path / "view") == wanted
 
 
 @pytest.mark.usefixtures("port_taken")
