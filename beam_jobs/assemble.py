@@ -36,8 +36,8 @@ from obelics_pipeline.tables import DECISIONS
 
 ASSEMBLED = assembled_schema(DOCUMENT_MEASURES)
 NOT_FETCHED = Slot(FetchStatus.NOT_FETCHED.value)
-FROM_RESULTS = Slot.__struct_fields__[:-3]
-"""The fields of a slot that are columns of ``image_results``; then come those of ``fetch_log``, then ``documents``."""
+FROM_RESULTS = Slot.__struct_fields__[:-4]
+"""The fields of a slot that are columns of ``image_results``; those of ``fetch_log`` and what is counted follow."""
 
 
 def plan(session: Session) -> Plan:
@@ -176,7 +176,11 @@ def _picture_of(slot: Slot, picture: bytes | None, same: Pictures) -> Picture:
 
 def _counted(slots: list[Slot], pictures: list[Picture | str]) -> list[Slot]:
     return [
-        slot if isinstance(picture, str) else msgspec.structs.replace(slot, documents=picture.documents)
+        slot
+        if isinstance(picture, str)
+        else msgspec.structs.replace(
+            slot, documents=picture.documents, picture=picture.same and picture.same.hex()
+        )
         for slot, picture in zip(slots, pictures, strict=True)
     ]
 

@@ -95,11 +95,19 @@ def _diff(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
 
 def _recheck(options: argparse.Namespace) -> None:
+    runner.quiet()
     from beam_jobs.recheck import recheck, with_registries
 
     io.check_writable(options.output)
     config = load(options.config) if options.config else Config()
     recheck(options.dataset, with_registries(config.consent, options.registry), options.output)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    runner.quiet()
+    from beam_jobs.verify import VerifyOptions, verify
+
+    verify(VerifyOptions(options.dataset, options.quick, options.tombstones, options.workers))
 
 
 def _view(options: argparse.Namespace) -> None:
@@ -135,6 +143,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "measure": _measure,
     "retune": _retune,
     "recheck": _recheck,
+    "verify": _verify,
     "view": _view,
     "registry": _registry,
     "robots": _robots,

@@ -12,6 +12,7 @@ from beam_jobs.lists import versions
 from filters.apply import AssembleOptions, FilterOptions, Share
 from filters.consent.policy import Policy
 from filters.dedup.options import DedupOptions
+from filters.pairs import PairsOptions
 from filters.profile import TextOptions
 from filters.rules import check_lists
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
@@ -99,6 +100,9 @@ class ExportSection(ReleaseOptions, frozen=True, forbid_unknown_fields=True):
     max_document_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 16_000_000
     """Of texts and images. Images that do not fit are left out; a document whose texts do not is rejected. Readers hold
     a row in memory, and Arrow's lists end at 2 GB."""
+    pairs: PairsOptions | Literal["off"] = PairsOptions()
+    """The images once more, with texts that are said of them; ``off`` saves their room, about twice that of the
+    documents."""
     decisions: bool = True
     """Whether the dataset tells what was decided on the documents of the inspection sample."""
     timestamps: bool = False
@@ -178,6 +182,8 @@ def load(source: str) -> Config:
     for name, section in (("filter", config.filter), ("assemble", config.assemble)):
         for level in ("paragraph", "document"):
             check_lists(getattr(section, level), config.text, f"{source}: {name}.{level}")
+    if config.export.pairs != "off":
+        check_lists(config.export.pairs.text, config.text, f"{source}: export.pairs.text")
     return _with_limits(config, source)
 
 

@@ -28,6 +28,8 @@ from obelics_pipeline.sample.server import SampleServer, serve
 WARC: Final = "sample.warc.gz"
 PORT: Final = 8799
 """The usual port of the sample server; the same one again lets a second run skip what the first has done."""
+SAMPLE: Final = 0.2
+"""The share of documents in the inspection sample: of so few the usual one in a hundred may be none."""
 SHOWN: Final = 3
 BLOCKS: Final = 9
 EXCERPT: Final = 280
@@ -84,7 +86,13 @@ def demo_config(address: str) -> Config:
         concurrency=8,
         shard_images=200,
     )
-    return replace(config, extract=replace(config.extract, range_bytes=64_000), images=images)
+    return replace(
+        config,
+        extract=replace(config.extract, range_bytes=64_000),
+        filter=replace(config.filter, sample_share=SAMPLE),
+        images=images,
+        assemble=replace(config.assemble, sample_share=SAMPLE),
+    )
 
 
 def _session(output: str, archive: Path, server: SampleServer, workers: int) -> Session:

@@ -14,11 +14,13 @@ import msgspec
 
 from beam_jobs import describe, io, stages
 from beam_jobs.joins import join_lists
+from beam_jobs.pairs import pair_files, write_all
 from beam_jobs.part_files import PartFiles
 from beam_jobs.rows import row_groups
 from beam_jobs.shard_writer import write_shard
 from beam_jobs.splits import Splits, splits_for
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
+from beam_jobs.told_decisions import Decisions, found_decisions, write_decisions
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.evidence import PAGE
 from obelics_pipeline.assembled import assembled_of
@@ -36,16 +38,22 @@ def plan(session: Session) -> Plan:
     if section.images == "bytes":
         size += found.tally.notes.get("image_bytes", 0)
     splits = splits_for(size, section)
-    inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES)]
-    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, splits.total)
+    decisions = found_decisions(session, found, splits.total)
+    pairs = pair_files(splits, decisions.end, size, section)
+    inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES), *decisions.inputs]
+    made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, pairs.end)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]
-    files = PartFiles(made.space.folder, splits.total)
+    files = PartFiles(made.space.folder, decisions.end)
     work = partial(write_shard, splits=splits, images=images, config=session.config)
 
     def first(run: stages.Run) -> None:
-        join_lists(files, session.config.consent, PAGE, paths, partial(_asked_pages, splits), run)
+        sources = [*paths, *(table.path for table in decisions.tables)]
+        asking = partial(_asked_pages, splits, decisions, len(paths))
+        join_lists(files, session.config.consent, PAGE, sources, asking, run)
+        if pairs.count:
+            run(write_tables, decisions.end)
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def write_tables(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(paths)
@@ -53,8 +61,10 @@ def plan(session: Session) -> Plan:
             | "GiveToShards" >> GiveToParts([""] * splits.total)
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))
         )
+        write_decisions(decisions, made.space, session.config, pipeline)
 
-    seal = partial(describe.seal, session, made.space, splits.total)
+    build = partial(write_all, pairs, made.space, images, session.config) if pairs.count else write_tables
+    seal = partial(describe.seal, session, made.space, pairs.end)
     return msgspec.structs.replace(made, first=first, build=build, seal=seal)
 
 
@@ -66,8 +76,13 @@ def records_of(path: str, splits: Splits) -> Iterator[tuple[int, tuple[str, byte
             yield splits.of(id, cluster.id if cluster else None), (id, _ENCODER.encode(assembled))
 
 
-def _asked_pages(splits: Splits, number: int, path: str) -> Iterator[tuple[int, str]]:
-    """For ``join_lists``: the pages of a part of ``assembled/``, each with its shard."""
+def _asked_pages(
+    splits: Splits, decisions: Decisions, documents: int, number: int, path: str
+) -> Iterator[tuple[int, str]]:
+    """For ``join_lists``: the pages of a part of ``assembled/``, or after all ``documents`` of a table of decisions."""
+    if number >= documents:
+        yield from decisions.asked_pages(decisions.tables[number - documents])
+        return
     for table in row_groups(path, ("id", "url", "dedup")):
         for row in table.to_pylist():
             yield splits.of(row["id"], row["dedup"] and row["dedup"]["cluster"]), row["url"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from hashlib import blake2b
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -24,6 +23,7 @@ from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer
 from beam_jobs.scores import Scores, results_schema, score_pictures
 from beam_jobs.spool import Entry, Spool
+from beam_jobs.spread import shard_of, spread
 from beam_jobs.stages import DEDUP, FILTER, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.consent.evidence import IMAGE
@@ -135,15 +135,6 @@ def plan(session: Session) -> Plan:
     return msgspec.structs.replace(made, first=first, build=build)
 
 
-def shard_of(key: str, shards: int) -> int:
-    """The shard of a URL or an id: a hash, so that it is the same in every build."""
-    return int.from_bytes(_digest(key)) % shards
-
-
-def _digest(key: str) -> bytes:
-    return blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
-
-
 def _with_shard(shards: int, url: str, shown: Shown) -> tuple[int, Row]:
     slots, candidates = shown
     row = url, slots, tuple(candidate for _, candidate in candidates)
@@ -235,7 +226,7 @@ def _fetch(
         else:
             missing.append(url)
     answered = known.use(missing)
-    mixed = sorted(set(missing) - answered, key=_digest)  # else the URLs of one host come together
+    mixed = sorted(set(missing) - answered, key=spread)  # else the URLs of one host come together
     other = options.fetcher == "img2dataset"
     fetch = partial(img2dataset.fetch_images, engine=options.img2dataset) if other else fetch_images
     asked = fetch(mixed, options, consent.of_headers, *consent.agents)

@@ -84,6 +84,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         "recheck", help="a finished dataset without what has opted out since"
     )
     _recheck_options(made["recheck"])
+    made["verify"] = commands.add_parser("verify", help="whether a finished dataset is whole and true")
+    _verify_options(made["verify"])
     registry = commands.add_parser("registry", help="lists of opt-outs: compile, show, check")
     made |= _registry_commands(registry)
     robots = commands.add_parser("robots", help="robots.txt of the hosts of a crawl: compile, show, check")
@@ -161,6 +163,17 @@ def _recheck_options(command: Parser) -> None:
     command.add_argument(
         "--output", required=True, metavar="DIR", help="a new folder for the trimmed dataset"
     )
+
+
+def _verify_options(command: Parser) -> None:
+    command.add_argument("dataset", metavar="DATASET", help="the folder that export or recheck wrote")
+    command.add_argument(
+        "--quick", action="store_true", help="all but the bytes of images and the checksums of tables"
+    )
+    command.add_argument(
+        "--tombstones", metavar="FILE", help="what must not be in it (tombstones.parquet beside it)"
+    )
+    command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
 
 
 def _view_options(command: Parser) -> None:

@@ -5,10 +5,9 @@ Shards that lose nothing are linked (or copied) as they are; the others are writ
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from beam_jobs.config import Config, section_hash
 from beam_jobs.describe import describe, survey_of, with_policy
 from beam_jobs.lists import joined_lists
 from beam_jobs.optouts import consent_of, told
+from beam_jobs.recheck_tables import link, trim_decisions, trim_pairs
 from filters.consent.evidence import IMAGE, PAGE
 from filters.consent.policy import Action, Policy
 from filters.consent.verdict import OPT_OUT, Consent, Judgement, judge
@@ -104,6 +104,7 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
     pages, reserved = _pages(shards, policy)
     with new_folder(target) as working:
         (working / "data").mkdir()
+        gone: list[Tombstone] = []
         with (working / STONES).open("wb") as stream, ParquetFile(stream, TOMBSTONES) as table:
             for shard in shards:
                 file = pq.ParquetFile(shard)
@@ -111,6 +112,9 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
                 lists = Lists(pages.get, _image_lists(policy, images, reserved))
                 stones = _recheck_shard(file, shard, working / "data" / shard.name, lists, found)
                 table.write(table_of(stones, TOMBSTONES))
+                gone += stones
+        trim_pairs(source, working, gone)
+        trim_decisions(source, working, partial(_silent, policy), denied=bool(policy.deny))
         (working / "recheck.json").write_bytes(
             msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
         )
@@ -158,12 +162,21 @@ def _pages(shards: Sequence[Path], policy: Policy) -> tuple[dict[str, Objection]
     images: dict[str, Objection] = {}
     for shard in shards:
         table = pq.read_table(shard, columns=list(COLUMNS))
-        urls = page_addresses(table)
-        consent = _consent(policy, PAGE, urls)
-        said = {url: _objection(judge(consent.address_evidence(url), policy)) for url in urls}
-        pages |= {url: why for url, why in said.items() if why is not None}
+        pages |= _objecting(policy, page_addresses(table))
         images = reserved_images(table, pages.get) | images
     return pages, images
+
+
+def _objecting(policy: Policy, urls: Sequence[str]) -> dict[str, Objection]:
+    """What speaks against each of the pages ``urls``, as far as anything does."""
+    consent = _consent(policy, PAGE, urls)
+    said = {url: _objection(judge(consent.address_evidence(url), policy)) for url in urls}
+    return {url: why for url, why in said.items() if why is not None}
+
+
+def _silent(policy: Policy, urls: Sequence[str]) -> set[str]:
+    """The pages of which nothing may be quoted."""
+    return {url for url, why in _objecting(policy, urls).items() if why.document}
 
 
 def _consent(policy: Policy, level: str, urls: Sequence[str]) -> Consent:
@@ -216,7 +229,7 @@ def _recheck_shard(
             for number, group in enumerate(groups):
                 writer.write(trimmed(file.read_row_group(number), group))
     else:
-        _link(shard, target)
+        link(shard, target)
     found.documents += file.metadata.num_rows
     found.images += _images(shard)
     found.images_left += _images(target)
@@ -272,14 +285,6 @@ def _count(stones: Sequence[Tombstone], found: Summary) -> None:
     for stone in stones:
         name = f"{stone.registry}/{stone.kind}"
         found.by_registry[name] = found.by_registry.get(name, 0) + 1
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where that cannot be."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _show(found: Summary, output: str, console: Console) -> None:

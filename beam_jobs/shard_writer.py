@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Final
 
@@ -13,6 +13,7 @@ from beam_jobs import io
 from beam_jobs.config import Config
 from beam_jobs.joins import told_lists
 from beam_jobs.optouts import PageConsent
+from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import Writer
 from beam_jobs.splits import Splits
@@ -28,6 +29,7 @@ from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.dataset_rows import laid_out, row_of, shown_images, size_of
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.images_table import read_image
+from obelics_pipeline.pairs import Captioned, captioned
 from obelics_pipeline.release import Shown, Withheld, release
 
 MAX_OPEN: Final = 32
@@ -35,6 +37,9 @@ MAX_OPEN: Final = 32
 
 DOCUMENT_BYTES: Final = "document_bytes"
 """The rule that refuses documents whose texts alone are larger than ``export.max_document_bytes``."""
+
+CAPTIONED: Final = "captioned"
+"""The file of a part with the images of its documents and what is said of them, for the config ``pairs``."""
 
 _WITHHELD: Final = frozenset(Withheld)
 
@@ -49,6 +54,7 @@ def write_shard(
     Whether their pages opt out is asked once more, by the registries as they are now.
     """
     tally = counting("documents", "images")
+    described: list[Captioned] = []
     urls = (_DECODER.decode(record).document.url for _, record in records)
     listed = told_lists(part, config.consent, PAGE, urls)
     consent = PageConsent(config.consent, config.export.timestamps, listed)
@@ -71,7 +77,10 @@ def write_shard(
                 _reject(assembled, DOCUMENT_BYTES, tally)
                 continue
             _count(row, tally)
+            described += captioned(assembled, row)
             writer.add(row | {"optout": consent.column()}, size_of(row))
+    if config.export.pairs != "off":
+        PartFiles(part.space.folder, splits.total).write(CAPTIONED, part.number, described)
     return tally
 
 
@@ -82,20 +91,21 @@ def released(assembled: Assembled, images: OpenImages, config: Config) -> dict[s
     room = section.max_document_bytes - layout.text_bytes
     if room < 0:
         return None
-
-    def image(slot: Slot) -> Shown | Withheld:
-        if section.images == "none":
-            return Withheld.LEFT_OUT
-        return release(images.read(slot), slot, config.images.max_pixels, section)
-
     words = partial(count_words, options=config.text)
-    shown = shown_images(layout, image, room)
+    shown = shown_images(layout, partial(published, images, config), room)
     return row_of(assembled.document, layout, shown, words, config.unsafe_labels)
 
 
-def count_words(text: str, options: TextOptions) -> int:
-    """Words as the filters count them."""
-    return Texts([text], lexicon(options)).word_counts[0]
+def published(images: OpenImages, config: Config, slot: Slot) -> Shown | Withheld:
+    """What the dataset has of the image in a slot that is ``ok``."""
+    if config.export.images == "none":
+        return Withheld.LEFT_OUT
+    return release(images.read(slot), slot, config.images.max_pixels, config.export)
+
+
+def count_words(texts: Sequence[str], options: TextOptions) -> int:
+    """Words of all texts, as the filters count them."""
+    return sum(Texts(texts, lexicon(options)).word_counts)
 
 
 def _count(row: dict[str, Any], tally: Tally) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from beam_jobs.config import ExportSection
-from beam_jobs.images import shard_of
+from beam_jobs.spread import shard_of
 from filters.decisions import sampled
 
 TRAIN: Final = "train"

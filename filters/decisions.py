@@ -46,6 +46,7 @@ class Decision(msgspec.Struct, frozen=True):
     op: str | None
     kept: bool | None
     excerpt: str
+    crawl: str | None = None
 
 
 class Ledger:
@@ -121,17 +122,17 @@ class Ledger:
     ) -> None:
         document = self._document
         head = (document.id, document.url, document.domain, level, index)
-        quoted = excerpt(text)
+        quoted, crawl = excerpt(text), document.source.crawl
         if refusal is not None and not trials:
             why = (refusal.value, refusal.threshold, refusal.op)
-            self.rows.append(Decision(*head, refusal.rule, *why, False, quoted))
+            self.rows.append(Decision(*head, refusal.rule, *why, False, quoted, crawl))
         kept: bool | None = True
         for trial in trials:
             value, threshold, op = number(trial.value), None, None
             if trial.breach is not None:
                 value, threshold, op = msgspec.structs.astuple(trial.breach)
                 kept = False if kept else None
-            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, quoted))
+            self.rows.append(Decision(*head, trial.rule, value, threshold, op, kept, quoted, crawl))
             kept = kept or None
 
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal
-from urllib.parse import unquote
 
 import msgspec
 
 from filters.base import Breach, outside
 from obelics_pipeline.document import ImageNode
+from obelics_pipeline.url import words_of
 
 PUBLISHED: Final = ("logo", "button", "icon", "plugin", "widget", "porn", "xxx", "sex")
 """The words of OBELICS (huggingface/OBELICS, ``URL_BAN_WORDS``)."""
-
-_LETTERS: Final = re.compile(r"[^\W\d_]+")
-_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-"""Between the words of ``siteLogo`` and of ``HTMLIcon``."""
 
 
 class UrlWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,12 +49,6 @@ class UrlWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def judge(self, value: int, /) -> Breach | None:
         """Whether any does."""
         return outside(value, None, 0)
-
-
-def words_of(part: str) -> list[str]:
-    """The words of a part of an address, in lower case."""
-    runs = _LETTERS.findall(unquote(part))
-    return [word.lower() for run in runs for word in _CAMEL.split(run)]
 
 
 def _parts(url: str) -> dict[str, str]:

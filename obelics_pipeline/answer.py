@@ -22,7 +22,8 @@ _TRANSIENT: Final = frozenset(
 class Answer(msgspec.Struct, frozen=True):
     """What came of the requests for one URL. ``ok`` says that ``body`` is whole, not what it is.
 
-    ``patience`` is the time, in seconds since 1970, before which the host does not want to be asked again.
+    ``patience`` is the time, in seconds since 1970, before which the host does not want to be asked again; ``spared``
+    says that it was not asked for that reason, or because it failed so often.
     """
 
     status: FetchStatus
@@ -36,6 +37,7 @@ class Answer(msgspec.Struct, frozen=True):
     patience: float | None = None
     signals: tuple[str, ...] = ()
     detail: str = ""
+    spared: bool = False
 
     @property
     def transient(self) -> bool:

@@ -21,7 +21,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     ``offset`` say where in ``images/`` its bytes are, ``fetched_url`` which address they came from, for ``ok``
     only. ``detail`` and ``fetched_at`` (milliseconds since 1970, UTC) differ between builds and are given only
     if timestamps are wanted. ``scores`` are those of a classifier by label, if it could give them. ``documents``: how
-    many show the same picture, if that was counted.
+    many show the same picture, if that was counted, and ``picture`` by what hash that is known.
     """
 
     status: str
@@ -39,13 +39,19 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     detail: str | None = None
     fetched_at: int | None = None
     documents: int | None = None
+    picture: str | None = None
 
 
 Slots: TypeAlias = tuple[Slot | None, ...]
 """One for each node of a document: None at text nodes."""
 
 _COLUMNS: Final = pa.schema(
-    [*IMAGE_RESULTS, *(field for field in FETCH_LOG if field.name != "url"), ("documents", pa.int32())]
+    [
+        *IMAGE_RESULTS,
+        *(field for field in FETCH_LOG if field.name != "url"),
+        ("documents", pa.int32()),
+        ("picture", pa.string()),
+    ]
 )
 SLOT: Final = pa.struct([_COLUMNS.field(name) for name in Slot.__struct_fields__])
 

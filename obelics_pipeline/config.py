@@ -99,6 +99,7 @@ def convert(data: object, type_: type[T], source: str, path: str = "") -> T:
     (``url:``) has its defaults, also where the field may be ``None``: what is named is wanted.
     Raises ``ConfigError`` naming ``source``, the path of the key, the value, and the nearest valid name.
     """
+    type_ = _meant(type_, data)
     wanted = _without_none(type_)
     from_data: Callable[[object, str, str], T] | None = getattr(wanted, "from_data", None)
     if from_data is not None:
@@ -181,6 +182,15 @@ def file_digest(path: str) -> str:
 def _digest(path: str, size: int, changed: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _meant(type_: Any, data: object) -> Any:
+    """Of ``X | Literal["word"]`` the words if ``data`` is one, else ``X``."""
+    kinds = get_args(type_) if get_origin(type_) in (Union, types.UnionType) else ()
+    literal = [kind for kind in kinds if get_origin(kind) is Literal]
+    if len(kinds) == 2 and literal:
+        return next(kind for kind in kinds if (kind in literal) is isinstance(data, str))
+    return type_
 
 
 def _without_none(type_: Any) -> Any:

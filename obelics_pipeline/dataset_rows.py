@@ -97,14 +97,14 @@ def row_of(
     document: Document,
     layout: Layout,
     shown: Sequence[Shown | Withheld | None],
-    words: Callable[[str], int],
+    words: Callable[[Sequence[str]], int],
     unsafe: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The row of a document; ``words`` counts words, ``image_info.nsfw`` is the highest score of ``unsafe`` labels."""
     places = list(zip(layout.images, shown, strict=True))
     written = layout.written
     images = [
-        _image(place[1], found) if place is not None and isinstance(found, Shown) else None
+        image_of(place[1], found) if place is not None and isinstance(found, Shown) else None
         for place, found in places
     ]
     infos = [None if place is None else _info(*place, found, unsafe) for place, found in places]
@@ -118,7 +118,7 @@ def row_of(
         "num_texts": len(written),
         "num_images": len(images) - images.count(None),
         "num_image_slots": len(layout.texts) - len(written),
-        "num_words": sum(map(words, written)),
+        "num_words": words(written),
         "num_chars": sum(map(len, written)),
         "num_tokens_est": -(-layout.text_bytes // BYTES_PER_TOKEN),
     }
@@ -146,7 +146,8 @@ def _head(document: Document) -> dict[str, Any]:
     }
 
 
-def _image(slot: Slot, shown: Shown) -> dict[str, Any]:
+def image_of(slot: Slot, shown: Shown) -> dict[str, Any]:
+    """The value of an image column."""
     extension = _EXTENSIONS.get(slot.format or "", slot.format)
     return {"bytes": shown.body, "path": f"{shown.sha256}.{extension}"}
 

@@ -27,6 +27,7 @@ from obelics_pipeline.consent import signals
 from obelics_pipeline.fetch_types import FetchOptions, FetchStatus, split_endpoint
 from obelics_pipeline.hosts import Asking, Hosts, Refuse
 from obelics_pipeline.netguard import guarded_socket, redialled
+from obelics_pipeline.patience import SparedHosts
 from obelics_pipeline.robots import MAX_BYTES
 from obelics_pipeline.url import resolve
 
@@ -73,10 +74,12 @@ _HOST_FILE: Final = _Wanted(MAX_BYTES, lambda signals: None, {"Accept": "*/*"}, 
 class Client:
     """Asks for URLs within ``options``; an async context manager that lives in one event loop.
 
-    Nothing is asked for before its host has said that it may be (``hosts.Hosts``), on no hop of a redirect.
+    On no hop of a redirect anything is asked for before its host has said that it may be (``hosts.Hosts``), nor of a
+    host that is ``spared``.
     """
 
     def __init__(self, options: FetchOptions, asking: Asking) -> None:
+        self.spared = SparedHosts(options)
         self._options = options
         self._bytes = ByteBudget(options.max_bytes_in_flight)
         self._image = _Wanted(options.max_bytes, asking.refuse, budget=self._bytes)
@@ -116,19 +119,24 @@ class Client:
         target = target_of(url, self._options)
         if isinstance(target, Answer):
             return target
-        return (await self._follow(target, self._options.total_timeout, self._image))[0]
+        answer, _ = await self._follow(target, self._options.total_timeout, self._image)
+        return self.spared.learn(target, answer)
 
     async def permission(self, url: str) -> Answer:
         """``ok`` if the host of ``url`` lets it be asked for, or why not; only what the host says of itself is read."""
         target = target_of(url, self._options)
-        return target if isinstance(target, Answer) else (await self._hosts.permission(target))[0]
+        if isinstance(target, Answer):
+            return target
+        answer = self.spared.answer(target) or (await self._hosts.permission(target))[0]
+        return self.spared.learn(target, answer)
 
     def forget_failures(self) -> None:
         """Ask hosts again that did not say whether they may be asked."""
         self._hosts.forget_failures()
 
     async def _host_file(self, url: str, seconds: float) -> tuple[Answer, float]:
-        return await self._follow(url, seconds, _HOST_FILE)
+        answer, left = await self._follow(url, seconds, _HOST_FILE)
+        return self.spared.heed(url, answer), left  # failures count for each image that needs the file
 
     async def _follow(self, target: str, seconds: float, wanted: _Wanted) -> tuple[Answer, float]:
         """The answer at the end of all redirects, and what is left of ``seconds``."""
@@ -136,6 +144,8 @@ class Client:
         way: tuple[str, ...] = ()
         for _ in range(self._options.max_redirects + 1):
             way = (*way, target)
+            if (spared := self.spared.answer(target)) is not None:
+                return _having_seen(spared, seen, way), seconds
             if wanted is not _HOST_FILE:
                 permission, spent = await self._hosts.permission(target)
                 seen, seconds = (*seen, *permission.signals), seconds - spent
@@ -164,6 +174,8 @@ class Client:
         if places is None:
             places = self._places[host] = asyncio.Semaphore(self._options.per_host)
         async with places:
+            if (spared := self.spared.answer(target)) is not None:  # since it began to wait
+                return spared, seconds
             clock = asyncio.get_running_loop().time
             begun = clock()
             answer = await self._ask(url, seconds, wanted)

@@ -120,7 +120,7 @@ class _Network:
 
     def final_answers(self, urls: Iterable[str]) -> Iterator[tuple[str, Answer]]:
         """The answers to ``urls``, of which failures that may pass are the second ones."""
-        patience = Patience(self._options)
+        patience = Patience(self._options, self._client.spared)
         yield from self.answers(urls, patience)
         again = patience.pause()
         self._loop.call_soon_threadsafe(self._client.forget_failures)
@@ -129,25 +129,22 @@ class _Network:
     def answers(self, urls: Iterable[str], patience: Patience) -> Iterator[tuple[str, Answer]]:
         """The final answers to ``urls``, ``concurrency`` at a time; what is to be tried again is left out."""
         waiting, under_way = iter(urls), 0
-        complete: list[tuple[str, Answer]] = []
+        complete: tuple[str, Answer] | None = None
         while True:
             while under_way < self._options.concurrency and (url := next(waiting, None)) is not None:
-                if (spared := patience.spares(url)) is None:
-                    self._loop.call_soon_threadsafe(self._start, url)
-                    under_way += 1
-                elif not patience.takes(url, spared, asked=False):
-                    complete.append((url, spared))
-            for url, answer in complete:
+                self._loop.call_soon_threadsafe(self._start, url)
+                under_way += 1
+            if complete is not None:
+                url, answer = complete
                 yield url, answer
                 if answer.body:
                     self._loop.call_soon_threadsafe(self._client.let_go, answer)
-            complete.clear()
             if not under_way:
                 return
             url, answer = self._done.get().result()
             under_way -= 1
-            if not patience.takes(url, answer, asked=True):
-                complete.append((url, answer))
+            final = patience.final(url, answer)
+            complete = None if final is None else (url, final)
 
     def __enter__(self) -> Self:
         return self

@@ -145,7 +145,7 @@ def _with(said: Said, answer: Answer, url: str, read: Callable[[int | None, byte
     nobody = answer.http_status is None and answer.final_url == url
     if nobody or answer.status is FetchStatus.HOST_BUSY:
         detail = f"{url.rpartition('/')[2]}: {answer.detail or answer.http_status}"
-        failure = Answer(answer.status, patience=answer.patience, detail=detail)
+        failure = Answer(answer.status, patience=answer.patience, detail=detail, spared=answer.spared)
         return msgspec.structs.replace(said, failure=failure, whole=False)
     known = answer.status in (FetchStatus.OK, FetchStatus.HTTP_4XX) or answer.http_status == 204
     body = undo_encodings(answer.body, [("content-encoding", answer.content_encoding)], MAX_BYTES + 1)

@@ -37,9 +37,11 @@ def _list(node: TextNode) -> str:
 
 
 def _table(node: TextNode) -> str:
-    """A table of Markdown has a head, so that is what the first row becomes."""
+    """A table of Markdown has a head, so that is what the first row becomes. One column is none to a reader."""
     rows = [line.split(CELL) for line in node.text.split("\n")]
     width = max(map(len, rows))
+    if width == 1:
+        return node.text
     head, *body = [_row([*row, *[""] * (width - len(row))]) for row in rows]
     return "\n".join([head, _row(["---"] * width), *body])
 

@@ -63,22 +63,24 @@ def check_release(options: ReleaseOptions) -> None:
 
 
 def release(body: bytes, slot: Slot, max_pixels: int, options: ReleaseOptions) -> Shown | Withheld:
-    """What is published of the image ``body`` in ``slot``: equal images always become equal ones.
+    """What is published of the image ``body`` in ``slot``, whose hash it has: equal images always become equal ones.
 
     A file that changes is decoded once more before and after, each in the child process: it has to look the same.
     """
     if options.image_metadata == "keep":
-        return _shown(body)
+        return _shown(body, slot.sha256)
     made = stripped(body)
     if made is None or (made is not body and not _look_alike(body, made, max_pixels)):
         return Withheld.METADATA
     if options.faces is not None:
         made = _without_faces(made, slot, max_pixels, options.faces)
-    return Withheld.FACES if made is None else _shown(made)
+    if made is None:
+        return Withheld.FACES
+    return _shown(made, slot.sha256 if made is body else None)
 
 
-def _shown(body: bytes) -> Shown:
-    return Shown(body, hashlib.sha256(body).hexdigest())
+def _shown(body: bytes, sha256: str | None) -> Shown:
+    return Shown(body, sha256 or hashlib.sha256(body).hexdigest())
 
 
 def _look_alike(body: bytes, made: bytes, max_pixels: int) -> bool:

@@ -62,6 +62,7 @@ DECISIONS: Final = pa.schema(
         ("op", pa.string()),
         ("kept", pa.bool_()),
         ("excerpt", pa.string()),
+        ("crawl", pa.string()),
     ]
 )
 """One row for every rejection, of whatever level."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 from typing import Final
+from urllib.parse import unquote
 
 import ada_url
 from publicsuffixlist import PublicSuffixList
@@ -38,6 +39,10 @@ CREDENTIALS: Final = frozenset((
 CREDENTIAL_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-")
 """The same for families: signed addresses of Amazon S3, Google Cloud Storage and Alibaba OSS."""
 
+_LETTERS = re.compile(r"[^\W\d_]+")
+_ALPHANUMERIC = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of ``siteLogo`` and of ``HTMLIcon``."""
 _USERINFO = re.compile(r"^(\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#\\]*@")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -165,3 +170,11 @@ def _normalised(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = match.group().upper()
     return _UNRESERVED.get(code, code)
+
+
+def words_of(part: str, *, digits: bool = True) -> list[str]:
+    """The words of a part of an address, in lower case: runs of letters, without ``digits`` only those without any."""
+    given = unquote(part)
+    if not digits:
+        given = " ".join(run for run in _ALPHANUMERIC.findall(given) if run.isalpha())
+    return [word.lower() for run in _LETTERS.findall(given) for word in _CAMEL.split(run)]

@@ -116,3 +116,13 @@ def test_scores_are_measured() -> None:
     figures = {figure["name"]: figure["value"] for figure in json.loads(run.stdout)["figures"]}
     assert figures["thumbnail"] > 0
     assert figures["classifier"] > 0
+
+
+def test_export_measures_the_writer_of_a_shard() -> None:
+    command = [sys.executable, BENCHMARKS / "export.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode in {0, 1}, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert figures["sink"]["required"] == "≥ 200"
+    assert figures["different files"]["passed"]
+    assert figures["pyarrow alone"]["value"] > 0

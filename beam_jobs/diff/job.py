@@ -26,9 +26,9 @@ from beam_jobs.diff.differences import (
 )
 from beam_jobs.diff.runs import Run, Trail
 from beam_jobs.diff.tables import Ask, Place, State, failures, places, sides
-from beam_jobs.images import shard_of
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import flat_writer
+from beam_jobs.spread import shard_of
 from beam_jobs.stages import EXTRACT, LAYOUTS, Layout, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.decisions import excerpt

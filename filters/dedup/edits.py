@@ -82,7 +82,7 @@ def drop(document: Document, edit: Edit, tally: Tally) -> Decision:
         if n:
             tally.enter(level, n)
             tally.reject(level, edit.rule if level == "documents" else DOCUMENT_REJECTED, n)
-    return decision(document.id, document.url, document.domain, edit)
+    return _decision(document, edit)
 
 
 def prune(
@@ -137,17 +137,21 @@ def _node_decision(document: Document, edit: Edit) -> Decision:
     node = document.nodes[edit.node]
     is_image = isinstance(node, ImageNode)
     text = node.url if isinstance(node, ImageNode) else node.text
-    made = decision(document.id, document.url, document.domain, edit)
+    made = _decision(document, edit)
     return replace(
         made, level="image" if is_image else "paragraph", excerpt=excerpt(f"{made.excerpt}: {text}")
     )
 
 
 def _rejection(document: Document, refusal: Refusal, opening: str) -> Decision:
+    head = (document.id, document.url, document.domain, "document", None)
     why = (refusal.rule, refusal.value, refusal.threshold, refusal.op)
-    return Decision(
-        document.id, document.url, document.domain, "document", None, *why, False, excerpt(opening)
-    )
+    return Decision(*head, *why, False, excerpt(opening), document.source.crawl)
+
+
+def _decision(document: Document, edit: Edit) -> Decision:
+    made = decision(document.id, document.url, document.domain, edit)
+    return replace(made, crawl=document.source.crawl)
 
 
 def decision(id: str, url: str, domain: str, edit: Edit) -> Decision:

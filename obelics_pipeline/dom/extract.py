@@ -115,12 +115,11 @@ def _extract(page: Page, options: ExtractOptions) -> Extraction:
     root = parser.root
     if root is None:
         raise PageFailed("not_parsed", "the parser made no tree of the page")
-    if page.parsoid:
-        parsoid.mark(parser, page.language)
+    formulas = parsoid.mark(parser, page.language) if page.parsoid else set()
     guess = options.main_content and not page.parsoid
     tree = Walker(finder, options.max_nodes, furniture=not guess).walk(root)
     if page.parsoid:
-        tree.blocks = parsoid.arrange(tree)
+        tree.blocks = parsoid.arrange(tree, formulas)
     kept = main_content(tree) if guess else tree.blocks
     nodes = nodes_of(kept, tree.blocks, finder)
     host = host_of(page.url)

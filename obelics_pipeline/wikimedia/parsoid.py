@@ -28,6 +28,7 @@ _HEADINGS: Final = (
 )
 _CAPTIONS: Final = ".thumbcaption, .gallerytext, .infobox-caption"
 _FORMULAS: Final = '[typeof~="mw:Extension/math"], .mwe-math-element'
+_DISPLAYS: Final = ("dd", "div", "p")  # what a formula on a line of its own stands in
 _STYLE = re.compile(r"\{\\(?:display|text|script)style (.*)\}", re.DOTALL)
 
 # Names that tell what a box is, to be found again after the walk: words that the walk knows.
@@ -35,23 +36,30 @@ _CAPTION: Final = "caption"
 _INFOBOX: Final = "info"
 
 
-def mark(parser: LexborHTMLParser, language: str | None) -> None:
-    """Hide what is none of the article, and write its formulas as text, before the page is walked."""
+def mark(parser: LexborHTMLParser, language: str | None) -> set[str]:
+    """Hide what is none of the article, and write its formulas as text, before the page is walked.
+
+    Returns the formulas as the walk will find them.
+    """
     for element in parser.css(_LEFT_OUT):
         element.attrs["hidden"] = ""
     endings = ENDINGS.get((language or "en").partition("-")[0], ENDINGS["en"])
     for heading in parser.css(_HEADINGS):
         if " ".join(heading.text_lexbor().split()).lower() in endings:
             _section(heading).attrs["hidden"] = ""
+    formulas: set[str] = set()
     inside: set[int] = set()
     for element in parser.css(_FORMULAS):
         if element.mem_id not in inside:
             inside.update(inner.mem_id for inner in element.css(_FORMULAS))
-            element.replace_with(_tex(element))
+            tex = " ".join(_tex(element).split())
+            formulas.add(tex)
+            element.replace_with(tex)
     for element in parser.css(_CAPTIONS):
         element.attrs["class"] = _CAPTION
     for element in parser.css("table.infobox"):
         element.attrs["class"] = _INFOBOX
+    return formulas
 
 
 def _section(heading: LexborNode) -> LexborNode:
@@ -71,7 +79,7 @@ def _tex(element: LexborNode) -> str:
         attributes = bearer.attributes if bearer is not None else {}
         source = attributes.get("alttext") or attributes.get("alt") or element.text_lexbor()
     styled = _STYLE.fullmatch(source.strip())
-    return (styled[1] if styled else source).strip()
+    return styled[1] if styled else source
 
 
 def widths(parser: LexborHTMLParser) -> dict[str, int]:
@@ -92,8 +100,8 @@ def full_images(nodes: tuple[Node, ...], widths: dict[str, int]) -> tuple[Node, 
     )
 
 
-def arrange(tree: Tree) -> list[Block]:
-    """The blocks of an article, in the order of reading.
+def arrange(tree: Tree, formulas: set[str]) -> list[Block]:
+    """The blocks of an article, in the order of reading; one that is a formula and no more is of the kind ``math``.
 
     Stills of videos and images from elsewhere are left out, and so are headings of sections that are empty
     without them. An infobox gives its images, each with its caption, then a table of its rows.
@@ -106,6 +114,8 @@ def arrange(tree: Tree) -> list[Block]:
         if figure is not None:
             block.kind = "caption"
             stays[number] = images[figure.end] > images[figure.start]
+        elif block.box.tag in _DISPLAYS and block.kind != "table" and block.text in formulas:
+            block.kind = "math"
     told = _counts(blocks, stays, lambda block: block.kind != "heading")
     for number, block in enumerate(blocks):
         if block.kind == "heading":
@@ -128,8 +138,10 @@ def _captioned(blocks: list[Block], number: int) -> Box | None:
     block = blocks[number]
     if block.kind == "caption":
         return block.box.ancestor("figure")
-    if number and block.box.names & LABELS[_CAPTION] and blocks[number - 1].image is not None:
-        return blocks[number - 1].box
+    if number and blocks[number - 1].image is not None:
+        around = (block.box, block.box.parent)  # the caption may be a paragraph in its element
+        if any(box is not None and box.names & LABELS[_CAPTION] for box in around):
+            return blocks[number - 1].box
     return None
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from archives import page, write_warc
 from PIL import Image
+from rich.console import Console
+
+from beam_jobs.demo import demo
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -125,3 +128,12 @@ def two_archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         pages.append((f"http://site{n % 3}.example/{n % 12}", f"2024-03-01T00:00:{n:02d}Z", html))
     folder = tmp_path_factory.mktemp("two")
     return [write_warc(folder / "a.warc.gz", pages[:8]), write_warc(folder / "b.warc.gz", pages[8:], first=8)]
+
+
+@pytest.fixture(scope="session")
+def demo_built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the demo, and what it printed."""
+    folder, console = tmp_path_factory.mktemp("demo"), Console(file=io.StringIO(), width=100)
+    demo(str(folder), 1, console)
+    assert isinstance(console.file, io.StringIO)
+    return folder, console.file.getvalue()

@@ -43,7 +43,11 @@ FUNNEL = {
         "paragraphs": (63, 60, {"document_rejected": 3}),
         "images": (41, 39, {"size": 1, "http_4xx": 1}),
     },
-    "export": {"documents": (20, 20, {}), "images": (39, 39, {})},
+    "export": {
+        "documents": (20, 20, {}),
+        "images": (39, 39, {}),
+        "pairs": (39, 22, {"per_picture": 17}),
+    },
 }
 """What the archive of ``conftest`` comes to, by stage and level: in, kept, lost by reason."""
 

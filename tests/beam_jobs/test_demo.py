@@ -23,16 +23,13 @@ from obelics_pipeline.report import Report, decode, render
 from obelics_pipeline.sample.server import SampleServer
 
 
-def run(folder: Path) -> str:
-    console = Console(file=io.StringIO(), width=100)
-    demo(str(folder), 1, console)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+def run(folder: Path) -> None:
+    demo(str(folder), 1, Console(file=io.StringIO()))
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    folder = tmp_path_factory.mktemp("demo")
-    return folder, run(folder)
+def built(demo_built: tuple[Path, str]) -> tuple[Path, str]:
+    return demo_built
 
 
 @pytest.fixture

@@ -20,8 +20,10 @@ from spawning_stub import FAULTS, KEY, SpawningStub, listing
 from beam_jobs import optouts, stages
 from beam_jobs.cli import main
 from beam_jobs.config import load
-from beam_jobs.export import records_of, write_shard
+from beam_jobs.export import records_of
 from beam_jobs.parts import Workspace, run_part
+from beam_jobs.shard_writer import write_shard
+from beam_jobs.splits import Splits
 from filters.consent.policy import Policy
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
@@ -198,14 +200,14 @@ def test_a_shard_has_no_document_that_opts_out_since(built: Path, config: Path, 
     )
     work = partial(
         write_shard,
-        shards=1,
+        splits=Splits(1, 1, 0),
         images=[str(path) for path in sorted(built.glob("images/part-*"))],
         config=grown,
     )
     records = [
         (id, record)
         for path in built.glob("assembled/part-*")
-        for _, (id, record) in records_of(str(path), 1)
+        for _, (id, record) in records_of(str(path), Splits(1, 1, 0))
     ]
     space = Workspace(str(tmp_path), "export", "f" * 32)
     report = run_part(space, 0, lambda part: work(part, "", records))

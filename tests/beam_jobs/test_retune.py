@@ -24,7 +24,6 @@ from beam_jobs import stages
 from beam_jobs.build import PLANS
 from beam_jobs.cli import main
 from beam_jobs.config import Config, load
-from beam_jobs.demo import demo
 from beam_jobs.retune import predict, retune
 from beam_jobs.retuned import Change, render
 from beam_jobs.stages import Session
@@ -40,11 +39,9 @@ TABLES = {"filter": ("documents", "filtered"), "assemble": ("deduplicated", "ass
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(demo_built: tuple[Path, str]) -> Path:
     """A build of the sample web with the recommended configuration."""
-    folder = tmp_path_factory.mktemp("run")
-    demo(str(folder), 1, Console(file=io.StringIO()))
-    return folder
+    return demo_built[0]
 
 
 # Random configurations.
@@ -338,6 +335,8 @@ def test_decisions_on_other_documents_are_not_compared(run: Path, strict: Path, 
 
 DEMO: dict[str, Any] = {
     "extract": {"range_bytes": 64_000},
+    "filter": {"sample_share": 0.2},
+    "assemble": {"sample_share": 0.2},
     "images": {
         "hosts": {"*.example": "127.0.0.1:1"},
         "allow_private": True,

@@ -15,9 +15,11 @@ from msgspec.structs import replace
 
 from beam_jobs.cli import main
 from beam_jobs.config import load
-from beam_jobs.export import records_of, write_shard
+from beam_jobs.export import records_of
 from beam_jobs.parts import Workspace, run_part
 from beam_jobs.retune import retune
+from beam_jobs.shard_writer import write_shard
+from beam_jobs.splits import Splits
 
 DAY = "2026-01-01T00:00:00Z"
 DAY_MS = 1767225600000
@@ -145,11 +147,15 @@ def test_a_shard_has_no_document_that_a_later_store_refuses(place: Path, built: 
     policy = replace(config.consent, robots=(*config.consent.robots, str(later)))
     work = partial(
         write_shard,
-        shards=1,
+        splits=Splits(1, 1, 0),
         images=[str(path) for path in sorted(built.glob("images/part-*"))],
         config=replace(config, consent=policy),
     )
-    records = [record for path in built.glob("assembled/part-*") for _, record in records_of(str(path), 1)]
+    records = [
+        record
+        for path in built.glob("assembled/part-*")
+        for _, record in records_of(str(path), Splits(1, 1, 0))
+    ]
     space = Workspace(str(tmp_path), "export", "f" * 32)
     documents = run_part(space, 0, lambda part: work(part, "", records)).tally.level("documents")
     assert (documents.entered, documents.kept, documents.rejected) == (3, 2, {"opt_out": 1})

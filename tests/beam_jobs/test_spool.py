@@ -68,6 +68,20 @@ def test_what_is_half_written_is_cut_off_and_written_again(
     assert read(path) == WHOLE
 
 
+def test_a_full_disk_is_an_error_and_not_a_shorter_body(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal\n"
+        "from beam_jobs.spool import Spool\n"
+        "from obelics_pipeline.fetch_types import FetchResult, FetchStatus\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        f"with Spool.at({str(tmp_path / 'spool')!r}) as spool:\n"
+        "    spool.add(FetchResult('http://a.example/', FetchStatus.OK, body=bytes(60_000)), [])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "File too large" in done.stderr
+
+
 def test_two_processes_do_not_share_one(tmp_path: Path) -> None:
     path = str(tmp_path / "spool")
     with Spool.at(path) as first, Spool.at(path) as second:

@@ -61,7 +61,12 @@ def row(
     form: TextForm = "plain",
 ) -> dict[str, Any]:
     layout = laid_out(page, form)
-    return row_of(page.document, layout, shown_images(layout, image, room), lambda text: len(text.split()))
+    return row_of(
+        page.document,
+        layout,
+        shown_images(layout, image, room),
+        lambda texts: sum(len(text.split()) for text in texts),
+    )
 
 
 def test_texts_and_images_take_turns() -> None:

@@ -103,6 +103,53 @@ def test_a_host_that_asks_for_patience_is_left_alone(server: FaultServer) -> Non
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("robots", [False, True])
+def test_it_is_left_alone_by_those_who_are_redirected_to_it(
+    robots: bool, server: FaultServer, case: Any
+) -> None:
+    case("robots.txt", reply(404))
+    case("away", reply(302, Location="http://busy.example/429"))
+    urls = [f"http://host-{n}.example/away" for n in range(40)]
+    results = fetch(urls, hosts={"*.example": server.endpoint}, concurrency=32, per_host=2, robots=robots)
+    assert {result.status for result in results.values()} == {FetchStatus.HOST_BUSY}
+    assert {result.final_url for result in results.values()} == {"http://busy.example/429"}
+    asked = Counter(request.case for request in server.requests)
+    assert asked.pop("429") <= 2  # no more than may be under way at once
+    assert asked == Counter({"away": 40, "robots.txt": 41 * robots})
+
+
+def test_a_host_whose_robots_txt_is_elsewhere_leaves_that_host_alone(server: FaultServer, case: Any) -> None:
+    async def robots(request: Request, writer: asyncio.StreamWriter) -> None:
+        there = reply(429, Retry_After="600")
+        away = reply(301, Location="http://busy.example/robots.txt")
+        await (there if request.headers["host"] == "busy.example" else away)(request, writer)
+
+    case("robots.txt", robots)
+    urls = [f"http://host-{n}.example/png" for n in range(20)]
+    results = fetch(urls, hosts={"*.example": server.endpoint}, concurrency=8, per_host=2, robots=True)
+    assert {result.status for result in results.values()} == {FetchStatus.HOST_BUSY}
+    hosts = Counter(request.headers["host"] for request in server.requests)
+    assert hosts.pop("busy.example") <= 2
+    assert set(hosts.values()) == {1}
+
+
+@pytest.mark.parametrize("broken", [30, 5])
+def test_redirects_to_a_host_that_fails_are_followed_no_further(
+    broken: int, server: FaultServer, case: Any
+) -> None:
+    case("there", at_first(*[CASES["500"]] * broken))
+    case("away", reply(302, Location="http://broken.example/there"))
+    urls = [f"http://host-{n}.example/away" for n in range(30)]
+    options = {"concurrency": 1, "host_failures": 5, "hosts": {"*.example": server.endpoint}}
+    results = fetch(urls, **options)
+    statuses = Counter(result.status for result in results.values())
+    if broken == 5:
+        assert statuses == {FetchStatus.OK: 30}
+    else:
+        assert statuses == {FetchStatus.HTTP_5XX: 5, FetchStatus.HOST_DOWN: 25}
+        assert server.count("there") == 5 + 1
+
+
 def test_a_host_that_fails_is_spared_but_others_are_asked(server: FaultServer, dialled: list[str]) -> None:
     dead = [f"http://dead.example/{n}" for n in range(20)]
     results = fetch([*dead, server.url("png")], concurrency=1, host_failures=4)

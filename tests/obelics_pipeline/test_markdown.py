@@ -31,7 +31,7 @@ FORMS = {
         "table",
         "| a | b |\n| --- | --- |\n| c |  |\n|  | d \\| e |",
     ),
-    "a table of one cell": ("table", "a", "table", "| a |\n| --- |"),
+    "a table of one column": ("table", "a\nb", "table", "a\nb"),
     "code is fenced": ("code", "  x = 1\n\ny", "pre", "```\n  x = 1\n\ny\n```"),
     "a fence is longer than those inside": ("code", "```\n`", "pre", "````\n```\n`\n````"),
     "a quote": ("quote", "one\n\ntwo", "blockquote", "> one\n>\n> two"),
