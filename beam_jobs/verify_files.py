@@ -150,6 +150,7 @@ class _Rows:
         self._key = {DEFAULT: "id", PAIRS: "uid"}.get(place.config)
         self._seen: set[str] = set()
         self._last: tuple[str, ...] = ()
+        self._bare: bool | None = None
 
     def check(self) -> None:
         """Look at all row groups; one that cannot be read is a fault, and the next is tried."""
@@ -196,6 +197,14 @@ class _Rows:
                 yield f"belongs into {home}"
         elif self._place.config == PAIRS:
             yield from pair_faults(row, inspect)
+            bare = row["image"] is None
+            self._bare = bare if self._bare is None else self._bare
+            if bare != self._bare:
+                yield (
+                    "there is no image, but others have one"
+                    if bare
+                    else "there is an image, but others have none"
+                )
             gone = self._expected.tombstones.get(row["doc_id"], frozenset())
             if None in gone or row["slot"] in gone:
                 yield "the image has a tombstone"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from archives import SENTENCE, write_warc
 
 from beam_jobs.cli import main
+from beam_jobs.verify import VerifyOptions, verify
+from obelics_pipeline.dataset import described_schema
+from obelics_pipeline.errors import RunFailed
 from obelics_pipeline.pairs import SCHEMA
 from obelics_pipeline.registry import compile_registry
 
@@ -171,10 +177,34 @@ def test_without_pairs_there_is_nothing_of_them(built: Path, config: str, tmp_pa
     assert counts(off) is None
 
 
+def proved(output: Path) -> list[str]:
+    """The faults that ``verify`` tells."""
+    lines: list[str] = []
+    with contextlib.suppress(RunFailed):
+        verify(VerifyOptions(str(output / "dataset"), workers=0), lines.append)
+    return lines
+
+
 def test_without_images_there_are_texts_and_addresses(built: Path, config: str, tmp_path: Path) -> None:
     bare = run("export", built, tmp_path / "bare", config.replace("shards: 2", "shards: 2, images: none"))
     assert said(rows(bare)) == said(rows(built))
     assert all(row["image"] is None for row in rows(bare))
+    assert [line.rpartition(": ")[2] for line in proved(bare)] == ["no fault"]
+
+
+def test_a_lost_image_is_a_fault(built: Path, tmp_path: Path) -> None:
+    assert [line.rpartition(": ")[2] for line in proved(built)] == ["no fault"]
+    output = Path(shutil.copytree(built, tmp_path / "lost"))
+    path = next(path for path in (output / "dataset/pairs").iterdir() if pq.read_metadata(path).num_rows > 1)
+    found = pq.read_table(path).to_pylist()
+    found[-1]["image"], found[0]["text"] = None, " "
+    schema = described_schema(SCHEMA)
+    pq.write_table(pa.Table.from_pylist(found, schema), path)
+    told = [line.partition("row group 0, row ")[2] for line in proved(output) if "row group 0, row " in line]
+    assert told == [
+        f"0, id {found[0]['uid']}: there is no text",
+        f"{len(found) - 1}, id {found[-1]['uid']}: there is no image, but others have one",
+    ]
 
 
 def test_a_page_that_opts_out_at_last_is_in_no_pair(built: Path, config: str, tmp_path: Path) -> None:
