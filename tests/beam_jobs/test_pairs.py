@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,9 +19,10 @@ from archives import SENTENCE, write_warc
 
 from beam_jobs.cli import main
 from beam_jobs.verify import VerifyOptions, verify
+from filters.pairs import PairsOptions
 from obelics_pipeline.dataset import described_schema
 from obelics_pipeline.errors import RunFailed
-from obelics_pipeline.pairs import SCHEMA
+from obelics_pipeline.pairs import SCHEMA, SOURCES
 from obelics_pipeline.registry import compile_registry
 
 PAGES: dict[str, list[str]] = {
@@ -229,3 +231,9 @@ def test_documents_for_validation_are_in_no_pair_to_train_on(
     }
     assert ids["validation"]
     assert {row["doc_id"] for row in rows(halves)} <= ids["train"]
+
+
+def test_every_column_source_rule_and_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/pairs.md").read_text()
+    named = set(re.findall(r"`(\w+)`", page)) | set(re.findall(r"(?m)^    (\w+):", page))
+    assert {*SCHEMA.names, *SOURCES, *REFUSED, *PairsOptions.__struct_fields__} - {"word_count"} <= named
