@@ -11,11 +11,11 @@ import pytest
 from apache_beam.testing.util import assert_that
 
 from beam_jobs.parts import Part, Workspace, counting, read_reports, run_part
-from beam_jobs.rows import flat_writer
+from beam_jobs.rows import Writer, flat_writer
 from beam_jobs.transforms import DoPart, GiveToParts
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import RunFailed
-from obelics_pipeline.tables import FAILURES, Failure
+from obelics_pipeline.tables import FAILURES, Failure, table_of
 
 
 def write_failures(part: Part, names: list[str], *, wrong: bool = False) -> Tally:
@@ -110,3 +110,39 @@ def _three(elements: list[tuple[int, str, list[str]]]) -> None:
         (1, "y", []),
         (2, "z", ["b"]),
     ]
+
+
+GROUPS = {
+    "as many rows as there may be": ([0] * 7, [3, 3, 1]),
+    "as heavy as they may be": ([4, 6, 5, 5, 1], [2, 2, 1]),
+    "one that is too heavy stands alone": ([1, 11, 1], [1, 1, 1]),
+    "none": ([], []),
+}
+
+
+@pytest.mark.parametrize(("weights", "groups"), GROUPS.values(), ids=GROUPS)
+def test_row_groups_stay_within_their_limits(weights: list[int], groups: list[int], tmp_path: Path) -> None:
+    def work(part: Part) -> Tally:
+        file = part.table("failures/test", FAILURES)
+        with Writer(file, lambda rows: table_of(rows, FAILURES), 3, 10) as writer:
+            for weight in weights:
+                writer.add(Failure("a", None, None, "nodes", ""), weight)
+        return Tally()
+
+    [entry] = run_part(Workspace(str(tmp_path), "test", "f" * 32), 0, work).files
+    found = pq.read_metadata(tmp_path / entry.path)
+    assert [found.row_group(number).num_rows for number in range(found.num_row_groups)] == groups
+
+
+@pytest.mark.parametrize(("rows", "files"), [([], 0), (["a"], 1)])
+def test_an_optional_table_is_there_if_it_has_rows(rows: list[str], files: int, tmp_path: Path) -> None:
+    def work(part: Part) -> Tally:
+        with flat_writer(part.table("failures/test", FAILURES, optional=True), FAILURES) as writer:
+            for row in rows:
+                writer.add(Failure(row, None, None, "nodes", ""))
+        return Tally()
+
+    space = Workspace(str(tmp_path), "test", "f" * 32)
+    assert len(run_part(space, 0, work).files) == len(list(tmp_path.glob("failures/test/*"))) == files
+    assert space.report(0) is not None
+    assert list(tmp_path.glob("_work/*/temporary/*")) == []

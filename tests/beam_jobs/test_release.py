@@ -20,7 +20,7 @@ from beam_jobs.parts import PartReport, Workspace, run_part
 from beam_jobs.shard_writer import write_shard
 from beam_jobs.splits import Splits
 from obelics_pipeline.assembled import Assembled, Slot
-from obelics_pipeline.document import Document, ImageNode, Source
+from obelics_pipeline.document import Document, ImageNode, Node, Source, TextNode
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.faces import FaceOptions
 from obelics_pipeline.image import ImageFacts, inspect
@@ -47,8 +47,11 @@ def unclear() -> bytes:
     return body[:2] + b"\xff\xfe\0\2" * 100_001 + body[2:]
 
 
-def shard(folder: Path, config: Config, *bodies: bytes) -> tuple[PartReport, list[dict[str, Any]]]:
-    """One document with these images, written as the only shard; its report and its rows."""
+def shard(
+    folder: Path, config: Config, *bodies: bytes, text: str = ""
+) -> tuple[PartReport, list[dict[str, Any]]]:
+    """One document with these images, and a text, written as the only shard; its report and its rows."""
+    folder.mkdir(exist_ok=True)
     with (
         (folder / "images.parquet").open("wb") as stream,
         ParquetFile(stream, IMAGES, IMAGES_OPTIONS, remember=True) as table,
@@ -64,11 +67,12 @@ def shard(folder: Path, config: Config, *bodies: bytes) -> tuple[PartReport, lis
         assert isinstance(facts, ImageFacts)
         size, place = (facts.width, facts.height, len(body)), (0, images.offsets[hashed])
         slots.append(Slot("ok", 200, facts.format, *size, hashed, facts.phash, *place))
-    nodes = tuple(ImageNode(f"https://a.example/{number}") for number in range(len(bodies)))
+    nodes: tuple[Node, ...] = tuple(ImageNode(f"https://a.example/{number}") for number in range(len(bodies)))
+    nodes += (TextNode("paragraph", text),) * bool(text)
     document = Document(
         "0" * 32, "https://a.example/", "a.example", "a.example", nodes, Source("C", "w", "r", 1, 2, 3)
     )
-    record = msgspec.msgpack.encode(Assembled(document, tuple(slots)))
+    record = msgspec.msgpack.encode(Assembled(document, (*slots, *[None] * bool(text))))
 
     def work(part: Any) -> Any:
         return write_shard(
@@ -220,3 +224,25 @@ def test_so_is_the_model(tmp_path: Path) -> None:
     before = section_hash(config.result_of("export"))
     described(tmp_path, boxes_by_colour((0.0, 0.0, 0.5, 0.5)))
     assert section_hash(config.result_of("export")) != before
+
+
+def test_a_document_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
+    body = squares((255, 0, 0))
+    section = ExportSection(image_metadata="keep", max_document_bytes=len(body) + 9)
+    report, [row] = shard(tmp_path / "full", Config(export=section), body, body, text="nine char")
+    assert [info and info["status"] for info in row["image_info"]] == ["ok", "document_full", None]
+    assert report.tally.levels["images"].unavailable == {"document_full": 1}
+    report, rows = shard(tmp_path / "over", Config(export=section), body, text="x" * (len(body) + 10))
+    assert rows == []
+    assert report.tally.levels["documents"].rejected == {"document_bytes": 1}
+    assert report.tally.levels["images"].rejected == {"document_rejected": 1}
+
+
+def test_without_bytes_no_image_is_read(tmp_path: Path) -> None:
+    body = jpeg()
+    report, [row] = shard(tmp_path, Config(export=ExportSection(images="none")), body)
+    assert report.tally.levels["images"].unavailable == {"left_out": 1}
+    assert row["images"] == [None]
+    [info] = row["image_info"]
+    assert (info["status"], info["num_bytes"]) == ("left_out", len(body))
+    assert info["sha256"] == hashlib.sha256(body).hexdigest()
