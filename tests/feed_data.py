@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,36 @@ def _row(number: int, draw: random.Random, image_bytes: int) -> dict[str, Any]:
         if number % 5 == 0
         else None,
     }
+
+
+def illustrated(
+    count: int, images: int, image_bytes: int, image: Callable[[random.Random, int], bytes] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Documents that have ``images`` together, all of them there, each with a text before it, and one at the end.
+
+    ``image`` makes one of about so many bytes; without it they are random bytes.
+    """
+    draw = random.Random(1)
+    make = image or random.Random.randbytes
+    for number in range(count):
+        shown = (number + 1) * images // count - number * images // count
+        row: dict[str, Any] = {
+            "id": f"{number:032x}",
+            "url": f"https://example.com/{number}",
+            "num_images": shown,
+        }
+        row |= {"texts": [], "images": [], "image_info": []}
+        for place in range(shown):
+            body = make(draw, draw.randint(image_bytes // 2, image_bytes * 3 // 2))
+            path = f"{hashlib.sha256(body).hexdigest()}.jpg"
+            info = {"url": f"{row['url']}/{place}.jpg", "status": "ok", "width": 640, "height": 480}
+            row["texts"] += [_text(draw), None]
+            row["images"] += [None, {"bytes": body, "path": path}]
+            row["image_info"] += [None, info]
+        row["texts"].append(_text(draw))
+        row["images"].append(None)
+        row["image_info"].append(None)
+        yield row
 
 
 def _text(draw: random.Random) -> str:

@@ -126,3 +126,21 @@ def test_export_measures_the_writer_of_a_shard() -> None:
     assert figures["sink"]["required"] == "≥ 200"
     assert figures["different files"]["passed"]
     assert figures["pyarrow alone"]["value"] > 0
+
+
+def test_feed_is_measured_beside_others() -> None:
+    command = [sys.executable, BENCHMARKS / "feed.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.returncode in {0, 1}, run.stderr
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert {name for name, figure in figures.items() if figure["required"]} >= {
+        "ours",
+        "ours / datasets",
+        "packing",
+        "padding",
+        "resuming, sequences",
+        "row groups in a worker",
+    }
+    for name in ("padding", "state, documents", "state, sequences", "row groups in a worker"):
+        assert figures[name]["passed"], run.stdout

@@ -11,6 +11,7 @@ from copy import copy
 from hashlib import blake2b
 from itertools import count, groupby
 from operator import itemgetter
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -146,6 +147,18 @@ class Feed:
 
 
 def stable(value: Any) -> Any:
-    """A value that names a function by its name and code, so that two of them are not taken for each other."""
-    code = getattr(value, "__code__", None)
-    return value if code is None else (value.__qualname__, code.co_code.hex(), code.co_consts)
+    """What tells an option from others, the same in every process.
+
+    That is the name and the code of a function; of any other thing that can be called its name, or that of its type.
+    """
+    if isinstance(value, CodeType):
+        return value.co_name, value.co_code.hex(), stable(value.co_consts)
+    if isinstance(value, tuple):
+        return [stable(each) for each in value]
+    if isinstance(value, frozenset):
+        return sorted(repr(stable(each)) for each in value)
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__), stable(
+            getattr(value, "__code__", None)
+        )
+    return value

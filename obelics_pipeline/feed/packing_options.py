@@ -100,11 +100,12 @@ class Preset(msgspec.Struct, frozen=True):
 PRESETS: Final[dict[str, Preset]] = {
     "idefics1": Preset(
         {"length": 1024, "max_run": 2, "min_images": 1, "long": "near_images"},
-        source="H. Laurençon et al., OBELICS (2023), table 9: sequences of 1,024 tokens, an image is one token",
+        source="H. Laurençon et al., OBELICS (2023), IDEFICS: sequences of 1,024 tokens, an image is one of them",
     ),
     "idefics2": Preset(
         {"length": 2048, "image_tokens": 64, "max_images": 7, "max_run": 2, "min_images": 1, "long": "drop"},
-        source="H. Laurençon et al., What matters when building vision-language models? (2024): 64 tokens an image",
+        source="H. Laurençon et al., What matters when building vision-language models? (2024): 64 tokens an image; "
+        "2,048 tokens, 7 images, nothing longer: a configuration for web documents in the authors' code",
     ),
     "infimm": Preset(
         {"length": 384, "max_images": 6, "min_images": 1, "long": "truncate", "packed": False},
@@ -127,7 +128,8 @@ PRESETS: Final[dict[str, Preset]] = {
     "torchtitan": Preset(
         {"length": 4096, "long": "drop", "bins": 8, "trailing_images": True},
         on_missing="drop_document",
-        source="torchtitan's multimodal data sets: 8 bins; what is too long or lacks an image is dropped",
+        source="torchtitan's multimodal data sets: 8 bins; what is too long or lacks an image is dropped. "
+        "The length is ours",
     ),
 }  # fmt: skip
 """Where a paper gives no number there is no limit; any value can be replaced. Vocabulary is the caller's."""

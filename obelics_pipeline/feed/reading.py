@@ -18,7 +18,7 @@ from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.feed.options import FeedOptions
 from obelics_pipeline.feed.order import rows_of
 from obelics_pipeline.feed.sample import Cursor, Image, Sample
-from obelics_pipeline.feed.source import Source, Unit, known_columns
+from obelics_pipeline.feed.source import BATCH_ROWS, Source, Unit, known_columns
 
 _LIGHT: Final = ("image_info.width", "image_info.height", "image_info.status")
 _REMOVED: Final = "optout"
@@ -62,32 +62,34 @@ class Reader:
         asked += [column for column, _, _ in options.filters]
         asked += ["dedup.size"] * (options.weight is not None)
         self.columns = sorted(set(known_columns(source, asked, "columns")))
-        self._loaded: tuple[int, pa.Table] | None = None
+        self._loaded: tuple[int, list[pa.RecordBatch]] | None = None
 
     def rows(self, number: int, at: Cursor, which: slice | Sequence[int]) -> Iterator[Sample]:
         """Documents of row group ``number`` by their places in the order of the epoch of ``at``, which is in it."""
-        table = self._table(number)
+        batches = self._batches(number)
         options = self._options
-        order = rows_of(options.seed, at.epoch, number, self._weights(table))
+        order = rows_of(options.seed, at.epoch, number, self._weights(pa.Table.from_batches(batches)))
         places = range(len(order))[which] if isinstance(which, slice) else which
         if places:
-            rows = _Rows(table, options)
+            rows = [_Rows(batch, options) for batch in batches]
             for place in places:
-                sample = rows.sample(int(order[place]), at._replace(offset=place), self._tombstones)
+                batch, row = divmod(int(order[place]), BATCH_ROWS)
+                sample = rows[batch].sample(row, at._replace(offset=place), self._tombstones)
                 if sample is not None:
                     yield sample
 
-    def _table(self, number: int) -> pa.Table:
+    def _batches(self, number: int) -> list[pa.RecordBatch]:
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None  # before the next is read: two of them are never held for this
             unit: Unit = self._source.units[number]
-            table = self._source.read(unit, self.columns)
-            if table.num_rows != unit.rows:
+            batches = self._source.read(unit, self.columns)
+            count = sum(batch.num_rows for batch in batches)
+            if count != unit.rows:
                 raise InputError(
-                    f"{self._source.folder}/{unit.path}: {table.num_rows} rows in row group {unit.group} where the "
+                    f"{self._source.folder}/{unit.path}: {count} rows in row group {unit.group} where the "
                     f"manifest says {unit.rows}; fetch the dataset again"
                 )
-            self._loaded = number, table
+            self._loaded = number, batches
         return self._loaded[1]
 
     def _weights(self, table: pa.Table) -> npt.NDArray[np.float64]:
@@ -106,19 +108,19 @@ class Reader:
 
 
 class _Rows:
-    """The texts and images of a row group, flat, and where each document begins."""
+    """The texts and images of some rows, flat, and where each document begins."""
 
-    def __init__(self, table: pa.Table, options: FeedOptions) -> None:
+    def __init__(self, batch: pa.RecordBatch, options: FeedOptions) -> None:
         self._options = options
-        self._ids = table.column("id").to_pylist()
-        texts = _whole(table, "texts")
-        info = _whole(table, "image_info")
-        self._bounds = texts.offsets.to_numpy() - texts.offsets[0].as_py()
-        self._texts: list[str | None] = texts.flatten().to_pylist()
-        fields = info.flatten()
-        self._status = fields.field("status").to_pylist()
-        self._sizes = [fields.field(name).to_pylist() for name in ("width", "height")]
-        self._bytes = _Bytes(_whole(table, "images").flatten().field("bytes")) if options.images else None
+        self._ids = batch.column("id").to_pylist()
+        bounds, texts = _flat(batch.column("texts"))
+        _, info = _flat(batch.column("image_info"))
+        self._bounds: list[int] = bounds.tolist()
+        self._texts: list[str | None] = texts.to_pylist()
+        self._status = info.field("status").to_pylist()
+        self._sizes = [info.field(name).to_pylist() for name in ("width", "height")]
+        self._bytes = _Bytes(_flat(batch.column("images"))[1].field("bytes")) if options.images else None
+        table = pa.Table.from_batches([batch])
         self._extra = {name: _field(table, name).to_pylist() for name in options.columns}
 
     def sample(self, row: int, at: Cursor, tombstones: Tombstones) -> Sample | None:
@@ -154,15 +156,18 @@ class _Bytes:
     def __init__(self, array: pa.Array) -> None:
         self._array = array
         _, offsets, data = array.buffers()
-        self._offsets = np.frombuffer(offsets, np.int32)[array.offset :]
+        self._offsets = np.frombuffer(offsets, np.int32)[array.offset :].tolist()
         self._data = memoryview(data) if data is not None else memoryview(b"")
 
     def __getitem__(self, place: int) -> bytes:
         return bytes(self._data[self._offsets[place] : self._offsets[place + 1]])
 
 
-def _whole(table: pa.Table, name: str) -> Any:
-    return table.column(name).combine_chunks()
+def _flat(lists: pa.ListArray) -> tuple[npt.NDArray[np.int32], Any]:
+    """Where each list begins and the last one ends, and what is in them, nothing of it copied."""
+    bounds = lists.offsets.to_numpy()
+    first, end = (int(bounds[0]), int(bounds[-1])) if len(bounds) else (0, 0)
+    return bounds - first, lists.values.slice(first, end - first)
 
 
 def _field(table: pa.Table, name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
@@ -15,6 +17,10 @@ from fsspec.implementations.local import LocalFileSystem
 from obelics_pipeline.errors import ConfigError, InputError
 
 MANIFEST: Final = "manifest.json"
+
+BATCH_ROWS: Final = 5
+"""A row group is read in batches of so many rows: Arrow's arrays double as they grow, and one of all of its images
+would take half as much again while it does."""
 
 
 class Unit(msgspec.Struct, frozen=True, array_like=True):
@@ -48,9 +54,6 @@ class Source:
 
     def __init__(self, folder: str, split: str = "train") -> None:
         self.folder, self.split = folder.rstrip("/"), split
-        self._fs: Any
-        self._fs, self._root = fsspec.core.url_to_fs(self.folder)
-        self._open: tuple[str, pq.ParquetFile] | None = None
         self.units = self._listed() or self._found()
         if not self.units:
             raise InputError(
@@ -63,51 +66,50 @@ class Source:
         """What tells this list of row groups from others: 16 hexadecimal digits."""
         return blake2b(msgspec.json.encode(self.units), digest_size=8).hexdigest()
 
-    def read(self, unit: Unit, columns: list[str]) -> pa.Table:
-        """Columns, or leaves of columns, of a row group."""
-        return self._file(unit.path).read_row_group(unit.group, columns=columns, use_threads=False)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns that there are."""
-        return self._file(self.units[0].path).schema_arrow
+    def read(self, unit: Unit, columns: list[str]) -> list[pa.RecordBatch]:
+        """Columns, or leaves of columns, of a row group, in batches of ``BATCH_ROWS``."""
+        with self._file(unit.path) as file:
+            return list(
+                file.iter_batches(BATCH_ROWS, row_groups=[unit.group], columns=columns, use_threads=False)
+            )
 
     def leaves(self) -> list[str]:
         """The paths of all leaves of the columns, as Parquet writes them."""
-        schema = self._file(self.units[0].path).schema
-        return [schema.column(index).path for index in range(len(schema))]
+        with self._file(self.units[0].path) as file:
+            return [file.schema.column(index).path for index in range(len(file.schema))]
 
-    def close(self) -> None:
-        """Close what is open."""
-        if self._open is not None:
-            self._open[1].close(force=True)
-            self._open = None
+    @property
+    def _place(self) -> tuple[Any, str]:
+        """The file system and the folder in it; asked anew, as those of a network do not outlive a fork."""
+        found: tuple[Any, str] = fsspec.core.url_to_fs(self.folder)
+        return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": None}
-
-    def _file(self, path: str) -> pq.ParquetFile:
-        if self._open is None or self._open[0] != path:
-            self.close()
-            whole = f"{self._root}/{path}"
-            try:
-                if isinstance(self._fs, LocalFileSystem):
-                    opened = pq.ParquetFile(whole, memory_map=True)
-                else:
-                    opened = pq.ParquetFile(self._fs.open(whole, "rb"), pre_buffer=True)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise InputError(
-                    f"{self.folder}/{path}: cannot be read ({error}); fetch the dataset again"
-                ) from error
-            self._open = path, opened
-        return self._open[1]
+    @contextmanager
+    def _file(self, path: str) -> Iterator[pq.ParquetFile]:
+        files, root = self._place
+        whole = f"{root}/{path}"
+        opened = None
+        try:
+            if isinstance(files, LocalFileSystem):
+                opened = pq.ParquetFile(whole, memory_map=True)
+            else:
+                opened = pq.ParquetFile(files.open(whole, "rb"), pre_buffer=True)
+            yield opened
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(
+                f"{self.folder}/{path}: cannot be read ({error}); fetch the dataset again"
+            ) from error
+        finally:
+            if opened is not None:
+                opened.close(force=True)
 
     def _listed(self) -> list[Unit]:
-        path = f"{self._root}/{MANIFEST}"
-        if not self._fs.exists(path):
+        files, root = self._place
+        path = f"{root}/{MANIFEST}"
+        if not files.exists(path):
             return []
         try:
-            found = msgspec.json.decode(self._fs.cat_file(path), type=_Manifest)
+            found = msgspec.json.decode(files.cat_file(path), type=_Manifest)
         except msgspec.DecodeError as error:
             raise InputError(
                 f"{self.folder}/{MANIFEST}: {error}; fetch the dataset again, or remove this file"
@@ -120,14 +122,16 @@ class Source:
         ]
 
     def _found(self) -> list[Unit]:
+        files, root = self._place
         units = []
-        for whole in sorted(self._fs.glob(f"{self._root}/data/{self.split}-*.parquet")):
-            path = whole.removeprefix(self._root).lstrip("/")
-            described = self._file(path).metadata
-            units += [
-                Unit(path, number, described.row_group(number).num_rows)
-                for number in range(described.num_row_groups)
-            ]
+        for whole in sorted(files.glob(f"{root}/data/{self.split}-*.parquet")):
+            path = whole.removeprefix(root).lstrip("/")
+            with self._file(path) as file:
+                described = file.metadata
+                units += [
+                    Unit(path, number, described.row_group(number).num_rows)
+                    for number in range(described.num_row_groups)
+                ]
         return units
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from itertools import islice
 from typing import Any
@@ -249,3 +252,39 @@ def test_states_belong_to_their_packing(dataset: str) -> None:
     state = packing(dataset).state_dict()
     with pytest.raises(InputError, match="another order"):
         packing(dataset, length=600).load_state_dict(state)
+
+
+TOKENIZERS = """
+import sys, functools
+from obelics_pipeline.feed import Feed
+
+def words(text, ends=frozenset({"the", "of", "and"})):
+    return [5 if word in {"to", "in", "is", "that"} else 6 for word in text.split()]
+
+class Tokenizer:
+    def __call__(self, text):
+        return [7 for word in text.split()]
+    def encode(self, text):
+        return [8 for word in text.split()]
+
+partial = functools.partial(words, ends=())
+for tokenize in (words, Tokenizer(), Tokenizer().encode, partial, lambda text: [9 for word in text]):
+    print(Feed(sys.argv[1]).pack(tokenize, image_id=1, length=64).order)
+"""
+
+
+def test_a_packing_is_the_same_in_every_process(dataset: str) -> None:
+    """Whatever makes tokens: the order is not of addresses, nor of the seed of Python's hashes."""
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", TOKENIZERS, dataset],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert len(set(told[0])) == 5
