@@ -55,42 +55,40 @@ class Reader:
         asked = [
             "id",
             "texts",
-            "images" if options.images else "image_info.status",
             *_LIGHT,
             *options.columns,
         ]
         asked += [column for column, _, _ in options.filters]
         asked += ["dedup.size"] * (options.weight is not None)
         self.columns = sorted(set(known_columns(source, asked, "columns")))
-        self._loaded: tuple[int, list[pa.RecordBatch]] | None = None
+        self.large = known_columns(source, ["images.bytes"], "columns") if options.images else []
+        self._loaded: tuple[int, pa.Table, list[pa.RecordBatch]] | None = None
 
     def rows(self, number: int, at: Cursor, which: slice | Sequence[int]) -> Iterator[Sample]:
         """Documents of row group ``number`` by their places in the order of the epoch of ``at``, which is in it."""
-        batches = self._batches(number)
+        table, images = self._read(number)
         options = self._options
-        order = rows_of(options.seed, at.epoch, number, self._weights(pa.Table.from_batches(batches)))
+        order = rows_of(options.seed, at.epoch, number, self._weights(table))
         places = range(len(order))[which] if isinstance(which, slice) else which
         if places:
-            rows = [_Rows(batch, options) for batch in batches]
+            rows = _Rows(table, images, options)
             for place in places:
-                batch, row = divmod(int(order[place]), BATCH_ROWS)
-                sample = rows[batch].sample(row, at._replace(offset=place), self._tombstones)
+                sample = rows.sample(int(order[place]), at._replace(offset=place), self._tombstones)
                 if sample is not None:
                     yield sample
 
-    def _batches(self, number: int) -> list[pa.RecordBatch]:
+    def _read(self, number: int) -> tuple[pa.Table, list[pa.RecordBatch]]:
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None  # before the next is read: two of them are never held for this
             unit: Unit = self._source.units[number]
-            batches = self._source.read(unit, self.columns)
-            count = sum(batch.num_rows for batch in batches)
-            if count != unit.rows:
+            table, images = self._source.read(unit, self.columns, self.large)
+            if table.num_rows != unit.rows:
                 raise InputError(
-                    f"{self._source.folder}/{unit.path}: {count} rows in row group {unit.group} where the "
+                    f"{self._source.folder}/{unit.path}: {table.num_rows} rows in row group {unit.group} where the "
                     f"manifest says {unit.rows}; fetch the dataset again"
                 )
-            self._loaded = number, batches
-        return self._loaded[1]
+            self._loaded = number, table, images
+        return self._loaded[1:]
 
     def _weights(self, table: pa.Table) -> npt.NDArray[np.float64]:
         """How often each row is shown; 0 for what the filters leave out."""
@@ -108,19 +106,18 @@ class Reader:
 
 
 class _Rows:
-    """The texts and images of some rows, flat, and where each document begins."""
+    """The texts and images of a row group, flat, and where each document begins."""
 
-    def __init__(self, batch: pa.RecordBatch, options: FeedOptions) -> None:
+    def __init__(self, table: pa.Table, images: list[pa.RecordBatch], options: FeedOptions) -> None:
         self._options = options
-        self._ids = batch.column("id").to_pylist()
-        bounds, texts = _flat(batch.column("texts"))
-        _, info = _flat(batch.column("image_info"))
+        self._ids = table.column("id").to_pylist()
+        bounds, texts = _flat(_whole(table, "texts"))
+        _, info = _flat(_whole(table, "image_info"))
         self._bounds: list[int] = bounds.tolist()
         self._texts: list[str | None] = texts.to_pylist()
         self._status = info.field("status").to_pylist()
         self._sizes = [info.field(name).to_pylist() for name in ("width", "height")]
-        self._bytes = _Bytes(_flat(batch.column("images"))[1].field("bytes")) if options.images else None
-        table = pa.Table.from_batches([batch])
+        self._bodies = _Bodies(images) if options.images else None
         self._extra = {name: _field(table, name).to_pylist() for name in options.columns}
 
     def sample(self, row: int, at: Cursor, tombstones: Tombstones) -> Sample | None:
@@ -136,31 +133,45 @@ class _Rows:
             if text is not None:
                 parts.append(text)
                 continue
-            image = self._image(place, place - start in removed)
+            image = self._image(row, place, place - start in removed)
             if image.status == "ok" or on_missing == "keep_slot":
                 parts.append(image)
             elif on_missing == "drop_document":
                 return None
         return Sample(id, tuple(parts), at, {name: values[row] for name, values in self._extra.items()})
 
-    def _image(self, place: int, removed: bool) -> Image:
+    def _image(self, row: int, place: int, removed: bool) -> Image:
         status = _REMOVED if removed else self._status[place] or "ok"
         width, height = self._sizes
-        body = None if self._bytes is None or status != "ok" else self._bytes[place]
+        bodies = self._bodies if status == "ok" else None
+        body = None if bodies is None else bodies.body(row, place - self._bounds[row])
         return Image(body, width[place] or 0, height[place] or 0, status)
 
 
-class _Bytes:
-    """The values of a binary array, each copied when it is asked for."""
+class _Bodies:
+    """The bytes of images, each copied when it is asked for."""
 
-    def __init__(self, array: pa.Array) -> None:
-        self._array = array
-        _, offsets, data = array.buffers()
-        self._offsets = np.frombuffer(offsets, np.int32)[array.offset :].tolist()
-        self._data = memoryview(data) if data is not None else memoryview(b"")
+    def __init__(self, batches: list[pa.RecordBatch]) -> None:
+        self._batches: list[tuple[list[int], list[int], memoryview]] = []
+        for batch in batches:
+            bounds, images = _flat(batch.column("images"))
+            array = images.field("bytes")
+            _, offsets, data = array.buffers()
+            ends = np.frombuffer(offsets, np.int32)[array.offset :].tolist()
+            self._batches.append((bounds.tolist(), ends, memoryview(data if data is not None else b"")))
 
-    def __getitem__(self, place: int) -> bytes:
-        return bytes(self._data[self._offsets[place] : self._offsets[place + 1]])
+    def body(self, row: int, place: int) -> bytes:
+        """The image at a place of the lists of a row."""
+        batch, row = divmod(row, BATCH_ROWS)
+        bounds, offsets, data = self._batches[batch]
+        index = bounds[row] + place
+        return bytes(data[offsets[index] : offsets[index + 1]])
+
+
+def _whole(table: pa.Table, name: str) -> Any:
+    """A column as one array; to combine the chunks of one that has a single one would copy it."""
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _flat(lists: pa.ListArray) -> tuple[npt.NDArray[np.int32], Any]:

@@ -19,8 +19,8 @@ from obelics_pipeline.errors import ConfigError, InputError
 MANIFEST: Final = "manifest.json"
 
 BATCH_ROWS: Final = 5
-"""A row group is read in batches of so many rows: Arrow's arrays double as they grow, and one of all of its images
-would take half as much again while it does."""
+"""Images are read in batches of so many rows: Arrow's arrays double as they grow, and one of all images of a row
+group would take half as much again while it does."""
 
 
 class Unit(msgspec.Struct, frozen=True, array_like=True):
@@ -66,12 +66,14 @@ class Source:
         """What tells this list of row groups from others: 16 hexadecimal digits."""
         return blake2b(msgspec.json.encode(self.units), digest_size=8).hexdigest()
 
-    def read(self, unit: Unit, columns: list[str]) -> list[pa.RecordBatch]:
-        """Columns, or leaves of columns, of a row group, in batches of ``BATCH_ROWS``."""
+    def read(self, unit: Unit, columns: list[str], large: list[str]) -> tuple[pa.Table, list[pa.RecordBatch]]:
+        """Columns, or leaves of columns, of a row group, and ``large`` ones in batches of ``BATCH_ROWS``."""
         with self._file(unit.path) as file:
-            return list(
-                file.iter_batches(BATCH_ROWS, row_groups=[unit.group], columns=columns, use_threads=False)
-            )
+            table = file.read_row_group(unit.group, columns=columns, use_threads=False)
+            if not large:
+                return table, []
+            batches = file.iter_batches(BATCH_ROWS, row_groups=[unit.group], columns=large, use_threads=False)
+            return table, list(batches)
 
     def leaves(self) -> list[str]:
         """The paths of all leaves of the columns, as Parquet writes them."""
