@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 import apache_beam as beam
 import msgspec
@@ -15,14 +16,17 @@ import pyarrow as pa
 
 from beam_jobs import io, stages
 from beam_jobs.candidates import shown_images
+from beam_jobs.optouts import evidence_files
 from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.pictures import TOLD, Pictures, find_pictures, told, write_pictures
+from beam_jobs.redirects import ReservedOnTheWay, on_the_way
 from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
 from beam_jobs.scores import check_scores
-from beam_jobs.stages import ASSEMBLE, DEDUP, IMAGES, Plan, Session
+from beam_jobs.stages import ASSEMBLE, DEDUP, FILTER, IMAGES, Plan, Session
 from beam_jobs.transforms import DoPart, GiveToParts
 from filters.apply import OK, AssembleOptions, assemble_document
+from filters.consent.verdict import EvidenceRow
 from filters.lexicon import lexicon
 from filters.profile import TextOptions
 from filters.rules import DOCUMENT_MEASURES
@@ -32,30 +36,38 @@ from obelics_pipeline.assembled import Assembled, Slot, assembled_schema, assemb
 from obelics_pipeline.denylist import withheld
 from obelics_pipeline.document import Document, ImageNode
 from obelics_pipeline.fetch_types import FetchStatus
-from obelics_pipeline.tables import DECISIONS
+from obelics_pipeline.tables import CONSENT, DECISIONS
 
 ASSEMBLED = assembled_schema(DOCUMENT_MEASURES)
 NOT_FETCHED = Slot(FetchStatus.NOT_FETCHED.value)
+RESERVED = "reserved"
+"""The file of a part with the images that redirects led over what pages reserve, and what these say."""
 FROM_RESULTS = Slot.__struct_fields__[:-4]
 """The fields of a slot that are columns of ``image_results``; those of ``fetch_log`` and what is counted follow."""
+
+Told: TypeAlias = tuple[str, Slot, EvidenceRow | None]
+"""An address, what became of the image there, and the evidence if a redirect led over what a page reserves."""
 
 
 def plan(session: Session) -> Plan:
     """Bring the results of the images to the parts of ``deduplicated/`` that show them, then judge the documents."""
     found = stages.read_manifest(session.source, DEDUP)
     fetched = stages.read_manifest(session.source, IMAGES)
+    filtered = stages.read_manifest(session.source, FILTER)
+    evidence = evidence_files(session.source, filtered)
     paths = [io.join(session.source, entry.path) for entry in found.under("deduplicated")]
     results = [io.join(session.source, entry.path) for entry in fetched.under("image_results")]
     config = session.config
     check_scores(results, config.assemble.image)
     options, timestamps = config.assemble, config.export.timestamps
-    inputs = [stages.input_of(found, DEDUP), stages.input_of(fetched, IMAGES)]
+    read = ((found, DEDUP), (fetched, IMAGES), (filtered, FILTER))
+    inputs = [stages.input_of(manifest, layout) for manifest, layout in read]
     made = stages.plan(session, ASSEMBLE, config.result_of("assemble"), inputs, len(paths))
     files = PartFiles(made.space.folder, len(paths))
 
     def first(run: stages.Run) -> None:
         if not files.finished(TOLD):
-            run(partial(_tell_parts, files, paths, results, timestamps), len(paths))
+            run(partial(_tell_parts, files, paths, results, evidence, timestamps), len(paths))
         if options.image.compares:
             bits = options.same_picture.bits if options.same_picture else None
             find_pictures(files, paths, bits, lambda build: run(build, 1))
@@ -69,7 +81,12 @@ def plan(session: Session) -> Plan:
 
 
 def _tell_parts(
-    files: PartFiles, paths: list[str], results: list[str], timestamps: bool, pipeline: beam.Pipeline
+    files: PartFiles,
+    paths: list[str],
+    results: list[str],
+    evidence: list[str],
+    timestamps: bool,
+    pipeline: beam.Pipeline,
 ) -> None:
     """Leave for each part what became of its images."""
     asked = (
@@ -81,8 +98,9 @@ def _tell_parts(
         | "ReadResults" >> beam.FlatMap(result_rows, timestamps)
         | "HashUrls" >> beam.MapTuple(lambda url, fields: (withheld(url), fields))
     )
+    reserved = pipeline | ReservedOnTheWay(results, evidence)
     _ = (
-        (asked, results_of)
+        (asked, results_of, reserved)
         | "ByUrl" >> beam.CoGroupByKey()
         | "Tell" >> beam.FlatMap(tell)
         | "GiveToParts" >> GiveToParts(paths)
@@ -90,8 +108,10 @@ def _tell_parts(
     )
 
 
-def _write_told(files: PartFiles, number: int, path: str, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-    files.write(TOLD, number, dict(sorted(rows)))
+def _write_told(files: PartFiles, number: int, path: str, rows: list[Told]) -> None:
+    said = {row.url: row for _, _, row in rows if row is not None}
+    files.write(RESERVED, number, [said[url] for url in sorted(said)])
+    files.write(TOLD, number, {url: slot for url, slot, _ in sorted(rows, key=itemgetter(0))})
 
 
 def _asking(number: int, path: str) -> Iterator[tuple[str, tuple[int, str]]]:
@@ -114,13 +134,19 @@ def result_rows(path: str, timestamps: bool) -> Iterator[tuple[str, tuple[Any, .
 
 
 def tell(
-    element: tuple[str, tuple[Iterable[tuple[int, str]], Iterable[tuple[Any, ...]]]],
-) -> Iterator[tuple[int, tuple[str, tuple[Any, ...]]]]:
+    element: tuple[str, tuple[Iterable[tuple[int, str]], Iterable[tuple[Any, ...]], Iterable[EvidenceRow]]],
+) -> Iterator[tuple[int, Told]]:
     """What each part that shows an image is told of it, by its address; of a hit of a deny-list by the hash of that."""
-    key, (shown, results) = element
+    key, (shown, results, reserved) = element
+    said = next(iter(reserved), None)
     for result in results:
+        slot = Slot(*result)
         for part, url in shown:
-            yield part, (key if Slot(*result).status == FetchStatus.DENYLIST else url, result)
+            if said is not None:
+                row = on_the_way(url, said)
+                yield part, (url, slot.reserved(row.value), row)
+            else:
+                yield part, (key if slot.status == FetchStatus.DENYLIST else url, slot, None)
 
 
 def assemble_part(
@@ -133,6 +159,9 @@ def assemble_part(
     same = files.read("pictures", part.number, Pictures) if options.image.compares else Pictures()
     write_pictures(part, options, same)
     table = part.table("assembled", ASSEMBLED)
+    with flat_writer(part.table("consent/assemble", CONSENT), CONSENT) as evidence:
+        for row in files.read(RESERVED, part.number, list[EvidenceRow]):
+            evidence.add(row)
     with (
         Writer(table, lambda batch: assembled_to_batch(batch, ASSEMBLED)) as kept,
         flat_writer(part.table("decisions/assemble", DECISIONS), DECISIONS) as decisions,
@@ -148,7 +177,7 @@ def assemble_part(
                 if options.image.compares:
                     slots = _counted(slots, pictures)
                 assembled = _assembled(outcome.document, slots, outcome.statuses)
-                tally.note("image_bytes", sum(slot.num_bytes or 0 for slot in _shown(assembled)))
+                tally.note("image_bytes", sum(slot.num_bytes or 0 for _, _, slot in assembled.fetched))
                 kept.add(assembled, weight(document))
     return tally
 
@@ -196,7 +225,3 @@ def _assembled(document: Document, found: list[Slot], statuses: tuple[str, ...])
     named = [at for at, slot in enumerate(slots) if slot is None or slot.status != FetchStatus.DENYLIST]
     nodes = tuple(document.nodes[at] for at in named)  # the place of a hit would tell its address, too
     return Assembled(msgspec.structs.replace(document, nodes=nodes), tuple(slots[at] for at in named))
-
-
-def _shown(assembled: Assembled) -> Iterator[Slot]:
-    return (slot for slot in assembled.slots if slot is not None and slot.status == OK)

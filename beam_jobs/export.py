@@ -22,8 +22,8 @@ from beam_jobs.splits import Splits, splits_for
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.told_decisions import Decisions, found_decisions, write_decisions
 from beam_jobs.transforms import DoPart, GiveToParts
-from filters.consent.evidence import PAGE
-from obelics_pipeline.assembled import assembled_of
+from filters.consent.evidence import IMAGE, PAGE
+from obelics_pipeline.assembled import Assembled, assembled_of
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -50,6 +50,7 @@ def plan(session: Session) -> Plan:
         sources = [*paths, *(table.path for table in decisions.tables)]
         asking = partial(_asked_pages, splits, decisions, len(paths))
         join_lists(files, session.config.consent, PAGE, sources, asking, run)
+        join_lists(files, session.config.consent, IMAGE, paths, partial(_asked_images, splits), run)
         if pairs.count:
             run(write_tables, decisions.end)
 
@@ -70,10 +71,22 @@ def plan(session: Session) -> Plan:
 
 def records_of(path: str, splits: Splits) -> Iterator[tuple[int, tuple[str, bytes]]]:
     """The documents of a part of ``assembled/`` as compact records, each with its shard and its id."""
+    for shard, assembled in _by_shard(path, splits):
+        yield shard, (assembled.document.id, _ENCODER.encode(assembled))
+
+
+def _by_shard(path: str, splits: Splits) -> Iterator[tuple[int, Assembled]]:
     for table in row_groups(path):
         for assembled in assembled_of(table):
-            id, cluster = assembled.document.id, assembled.document.cluster
-            yield splits.of(id, cluster.id if cluster else None), (id, _ENCODER.encode(assembled))
+            cluster = assembled.document.cluster
+            yield splits.of(assembled.document.id, cluster.id if cluster else None), assembled
+
+
+def _asked_images(splits: Splits, number: int, path: str) -> Iterator[tuple[int, str]]:
+    """For ``join_lists``: the images of a part of ``assembled/`` that are there, by all their addresses."""
+    for shard, assembled in _by_shard(path, splits):
+        for _, node, slot in assembled.fetched:
+            yield from ((shard, address) for address in slot.addresses(node.url))
 
 
 def _asked_pages(

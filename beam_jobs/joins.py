@@ -24,9 +24,6 @@ from filters.consent.policy import Policy
 from obelics_pipeline.registry import JoinedRegistry
 from obelics_pipeline.registry.joined import Place
 
-LISTED: Final = "listed"
-"""The file of a part with what the lists hold of its addresses."""
-
 BATCH: Final = 4096
 """Bundles of hashes that are looked up at once."""
 
@@ -46,7 +43,7 @@ def join_lists(
     files: PartFiles, policy: Policy, scope: str, sources: Sequence[str], asking: Asking, run: Run
 ) -> None:
     """Leave for each part what the lists hold of its addresses as pages or images (``scope``)."""
-    if policy.joined and not files.finished(LISTED):
+    if policy.joined and not files.finished(_listed(scope)):
         run(partial(_join, files, policy, scope, list(enumerate(sources)), asking), len(sources))
 
 
@@ -55,7 +52,7 @@ def told_lists(part: Part, policy: Policy, scope: str, urls: Iterable[str]) -> t
     if not policy.joined:
         return ()
     known, files = list(urls), PartFiles(part.space.folder, part.number + 1)
-    held = files.read(LISTED, part.number, list[Listed])
+    held = files.read(_listed(scope), part.number, list[Listed])
     views = []
     for place, opened in enumerate(joined_lists(policy)):
         listed: dict[int, list[int]] = {}
@@ -64,6 +61,11 @@ def told_lists(part: Part, policy: Policy, scope: str, urls: Iterable[str]) -> t
                 listed.setdefault(table, []).append(hashed)
         views.append(opened.view(scope, known, listed))
     return tuple(views)
+
+
+def _listed(scope: str) -> str:
+    """The file of a part with what the lists hold of its addresses."""
+    return f"listed-{scope}"
 
 
 def _join(
@@ -82,7 +84,7 @@ def _join(
         | "ByPiece" >> beam.GroupByKey()
         | "LookUp" >> beam.FlatMapTuple(partial(_look_up, policy)).with_output_types(tuple[int, bytes])
         | "GiveToParts" >> GiveToParts([""] * files.parts)
-        | "Write" >> beam.MapTuple(partial(_write, files))
+        | "Write" >> beam.MapTuple(partial(_write, files, _listed(scope)))
     )
 
 
@@ -114,5 +116,5 @@ def _look_up(policy: Policy, key: bytes, bundles: Iterable[bytes]) -> Iterator[t
                 )
 
 
-def _write(files: PartFiles, number: int, path: str, rows: list[bytes]) -> None:
-    files.write(LISTED, number, sorted(map(_DECODER.decode, set(rows))))
+def _write(files: PartFiles, name: str, number: int, path: str, rows: list[bytes]) -> None:
+    files.write(name, number, sorted(map(_DECODER.decode, set(rows))))

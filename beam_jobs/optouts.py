@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import pyarrow as pa
 from msgspec.structs import replace
 
 from beam_jobs import io
 from beam_jobs.lists import joined_lists
 from beam_jobs.rows import row_groups
-from filters.consent.evidence import IMAGE, UNKNOWN, Evidence, evidence_of
+from filters.consent.evidence import IMAGE, PAGE, UNKNOWN, Evidence, evidence_of
 from filters.consent.policy import Action, Policy
 from filters.consent.verdict import Consent, EvidenceRow, Judgement, Verdict, judge, row_of
-from obelics_pipeline.document import Document
+from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.embedded import embedded
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
@@ -84,21 +85,39 @@ def evidence_files(root: str, filtered: Manifest) -> list[str]:
     return [io.join(root, entry.path) for entry in found]
 
 
-def reserved_images(path: str) -> Iterator[tuple[str, str]]:
-    """The images that pages reserve, from a part of ``consent/filter``: the key of the address, and what was said."""
-    for table in row_groups(path, ("level", "url", "value", "verdict")):
-        for row in table.to_pylist():
+def reserved_rows(path: str) -> Iterator[tuple[str, EvidenceRow]]:
+    """The images that pages reserve, from a part of ``consent/filter``: the key of the address, and the evidence."""
+    for table in row_groups(path, EvidenceRow.__struct_fields__):
+        times = table.column("checked_at").cast(pa.int64()).to_pylist()
+        for row, at in zip(table.to_pylist(), times, strict=True):
             if row["level"] == IMAGE and row["verdict"] != Verdict.RELEASED:
-                yield canonical(row["url"]), row["value"]
+                yield canonical(row["url"]), EvidenceRow(**row | {"checked_at": at})
 
 
-class PageConsent:
-    """Judges pages once more before they are released, and says so in the dataset."""
+def reserved_images(path: str) -> Iterator[tuple[str, str]]:
+    """The same, of the evidence what was said."""
+    return ((key, row.value) for key, row in reserved_rows(path))
+
+
+class ReleaseConsent:
+    """Judges documents and their images once more before they are released, and says so in the dataset.
+
+    Services are asked about all ``pages`` and ``images`` (their addresses) at once; ``RunFailed`` if one has no word on
+    any. ``page_lists`` and ``image_lists`` are those of ``policy.joined`` for the part.
+    """
 
     def __init__(
-        self, policy: Policy, timestamps: bool, lists: Sequence[JoinedRegistry] | None = None
+        self,
+        policy: Policy,
+        timestamps: bool,
+        pages: Iterable[str],
+        images: Iterable[str],
+        page_lists: Sequence[JoinedRegistry],
+        image_lists: Sequence[JoinedRegistry],
     ) -> None:
-        self._consent, self._timestamps = consent_of(policy, lists=lists), timestamps
+        self._policy, self._timestamps = policy, timestamps
+        self._pages = consent_of(policy, told(policy, PAGE, pages), page_lists)
+        self._images = consent_of(policy, told(policy, IMAGE, images), image_lists)
         asked = [registry.name for registry in _registries(policy)]
         asked += [registry.name for registry in joined_lists(policy)]
         asked += [f"robots.txt:{store.name}" for store in _stores(policy)] + ["spawning"] * bool(
@@ -106,9 +125,24 @@ class PageConsent:
         )
         self._source = ", ".join(["page", *asked])
 
-    def opts_out(self, document: Document) -> bool:
-        """Whether the page of ``document`` opts out as a whole, or may do so for all that is known."""
-        return self._consent.of_page(document)[0].action is Action.DROP_DOCUMENT
+    def released(self, assembled: Assembled) -> Assembled | None:
+        """``assembled`` without the images that opt out, or may do so for all that is known; None if all of it does."""
+        of_page = self._pages.of_page(assembled.document)[0]
+        if of_page.action is Action.DROP_DOCUMENT:
+            return None
+        slots = list(assembled.slots)
+        for place, node, slot in assembled.fetched:
+            why = of_page if of_page.action is Action.DROP_IMAGE else self._of_image(node.url, slot)
+            if why.verdict is not Verdict.RELEASED:
+                slots[place] = slot.reserved(why.value)
+        return replace(assembled, slots=tuple(slots))
+
+    def _of_image(self, url: str, slot: Slot) -> Judgement:
+        hashes = (slot.md5 or "", slot.sha1 or "", slot.sha256 or "")
+        evidence = self._images.content_evidence(url, *hashes)
+        for address in slot.addresses(url):
+            evidence += self._images.image_evidence(address)
+        return judge(evidence, self._policy)
 
     def column(self) -> dict[str, Any]:
         """The value of ``optout`` for a page that does not: what was asked, and, if it may be told, when."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from beam_jobs import io, stages
 from beam_jobs.config import Config, section_hash
-from beam_jobs.optouts import consent_of
+from beam_jobs.optouts import consent_of, evidence_files
 from beam_jobs.parts import counting
 from beam_jobs.retuned import Change, Counts, Retuned
 from beam_jobs.rows import row_groups
@@ -27,6 +27,7 @@ from filters.apply import AssembleOptions, Outcome, assemble_document, filter_do
 from filters.decisions import Decision, sampled
 from filters.lexicon import lexicon
 from obelics_pipeline.accounting import Tally
+from obelics_pipeline.denylist import withheld
 from obelics_pipeline.document import Document
 from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.fetch_types import FetchStatus
@@ -48,7 +49,7 @@ class Tables(msgspec.Struct, frozen=True):
     writes: Layout
 
 
-TABLES: Final = {"filter": Tables((EXTRACT,), FILTER), "assemble": Tables((DEDUP, IMAGES), ASSEMBLE)}
+TABLES: Final = {"filter": Tables((EXTRACT,), FILTER), "assemble": Tables((DEDUP, IMAGES, FILTER), ASSEMBLE)}
 """The stages that can be predicted."""
 
 
@@ -132,6 +133,7 @@ def _filter(sample: Sample, config: Config) -> Judge:
 def _assemble(sample: Sample, config: Config) -> Judge:
     """Needs what became of the images of the sample: about 300 bytes of memory for each."""
     from beam_jobs.assemble import pictures_of, result_rows, slot_of
+    from beam_jobs.redirects import reserved_on_the_way
     from beam_jobs.scores import check_scores
     from obelics_pipeline.assembled import Slot
 
@@ -146,6 +148,10 @@ def _assemble(sample: Sample, config: Config) -> Judge:
         for url, fields in result_rows(path, timestamps=False)
         if url in wanted or fields[0] == FetchStatus.DENYLIST
     }
+    evidence = evidence_files(sample.run, sample.manifests[2])
+    hashes = {withheld(url): url for url in wanted}
+    for url, said in reserved_on_the_way(results, evidence, hashes).items():
+        known[url] = known[url].reserved(said.value)
     same = _same_pictures(sample, config.assemble, wanted)
     words, options = lexicon(config.text), replace(config.assemble, sample_share=1.0)
 

@@ -12,12 +12,12 @@ import msgspec
 from beam_jobs import io
 from beam_jobs.config import Config
 from beam_jobs.joins import told_lists
-from beam_jobs.optouts import PageConsent
+from beam_jobs.optouts import ReleaseConsent
 from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import Writer
 from beam_jobs.splits import Splits
-from filters.consent.evidence import PAGE
+from filters.consent.evidence import IMAGE, PAGE
 from filters.consent.verdict import OPT_OUT
 from filters.decisions import DOCUMENT_REJECTED
 from filters.lexicon import lexicon
@@ -51,13 +51,11 @@ def write_shard(
 ) -> Tally:
     """Write the documents of a shard in order of their ids, with the bytes of their images.
 
-    Whether their pages opt out is asked once more, by the registries as they are now.
+    Whether their pages and images opt out is asked once more, of registries and services as they are now.
     """
     tally = counting("documents", "images")
     described: list[Captioned] = []
-    urls = (_DECODER.decode(record).document.url for _, record in records)
-    listed = told_lists(part, config.consent, PAGE, urls)
-    consent = PageConsent(config.consent, config.export.timestamps, listed)
+    consent = _consent(part, records, config)
     file = part.table(
         "dataset/data",
         dataset.described_schema(),
@@ -68,10 +66,14 @@ def write_shard(
     limits = dataset.GROUP_ROWS, dataset.GROUP_BYTES
     with OpenImages(images) as opened, Writer(file, dataset.table_of_rows, *limits) as writer:
         for _, record in sorted(records):
-            assembled = _DECODER.decode(record)
-            if consent.opts_out(assembled.document):
-                _reject(assembled, OPT_OUT, tally)
+            before = _DECODER.decode(record)
+            assembled = consent.released(before)
+            if assembled is None:
+                _reject(before, OPT_OUT, tally)
                 continue
+            reserved = _images(before) - _images(assembled)
+            tally.enter("images", reserved)
+            tally.miss("images", FetchStatus.OPTOUT.value, reserved)
             row = released(assembled, opened, config)
             if row is None:
                 _reject(assembled, DOCUMENT_BYTES, tally)
@@ -82,6 +84,28 @@ def write_shard(
     if config.export.pairs != "off":
         PartFiles(part.space.folder, splits.total).write(CAPTIONED, part.number, described)
     return tally
+
+
+def _consent(part: Part, records: Iterable[tuple[str, bytes]], config: Config) -> ReleaseConsent:
+    """What is known by now of the pages and images of a shard."""
+    pages: set[str] = set()
+    images: set[str] = set()  # what services are asked about: redirects are judged by lists
+    addresses: set[str] = set()
+    for _, record in records:
+        assembled = _DECODER.decode(record)
+        pages.add(assembled.document.url)
+        for _, node, slot in assembled.fetched:
+            images |= {node.url, slot.fetched_url or node.url}
+            addresses.update(slot.addresses(node.url))
+    policy = config.consent
+    return ReleaseConsent(
+        policy,
+        config.export.timestamps,
+        sorted(pages),
+        sorted(images),
+        told_lists(part, policy, PAGE, pages),
+        told_lists(part, policy, IMAGE, addresses),
+    )
 
 
 def released(assembled: Assembled, images: OpenImages, config: Config) -> dict[str, Any] | None:
@@ -118,9 +142,12 @@ def _count(row: dict[str, Any], tally: Tally) -> None:
             tally.miss("images", info["status"])
 
 
+def _images(assembled: Assembled) -> int:
+    return sum(1 for _ in assembled.fetched)
+
+
 def _reject(assembled: Assembled, why: str, tally: Tally) -> None:
-    images = sum(slot is not None and slot.status == FetchStatus.OK for slot in assembled.slots)
-    for level, rule, n in (("documents", why, 1), ("images", DOCUMENT_REJECTED, images)):
+    for level, rule, n in (("documents", why, 1), ("images", DOCUMENT_REJECTED, _images(assembled))):
         tally.enter(level, n)
         tally.reject(level, rule, n)
 

@@ -41,7 +41,9 @@ IMAGES: Final = Layout(
     "images",
     _parts("images", "image_results", "image_urls", "fetch_log", "consent/images", "quarantine"),
 )
-ASSEMBLE: Final = Layout("assemble", "assembled", _parts("assembled", "decisions/assemble", "pictures"))
+ASSEMBLE: Final = Layout(
+    "assemble", "assembled", _parts("assembled", "decisions/assemble", "consent/assemble", "pictures")
+)
 EXPORT: Final = Layout(
     "export", "dataset", ("dataset/*/*.parquet", "dataset/*.md", "dataset/*.json", "dataset/SHA256SUMS")
 )

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from obelics_pipeline.document import Document
+from obelics_pipeline.document import Document, ImageNode
+from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.images_table import FETCH_LOG, IMAGE_RESULTS
 from obelics_pipeline.tables import documents_of, documents_schema, documents_to_batch, strings
 
@@ -19,8 +20,8 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
 
     ``status`` is ``ok``, a status of ``image_results``, or the rule that refused the image. ``part`` and
     ``offset`` say where in ``images/`` its bytes are, ``fetched_url`` which address they came from, for ``ok``
-    only. ``detail`` and ``fetched_at`` (milliseconds since 1970, UTC) differ between builds and are given only
-    if timestamps are wanted. ``scores`` are those of a classifier by label, if it could give them. ``documents``: how
+    only; ``via`` and ``final_url`` are where redirects led from there. ``detail`` and ``fetched_at`` (milliseconds since
+    1970, UTC) differ between builds and are given only if timestamps are wanted. ``scores`` are those of a classifier by label, if it could give them. ``documents``: how
     many show the same picture, if that was counted, and ``picture`` by what hash that is known.
     """
 
@@ -36,10 +37,33 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     offset: int | None = None
     fetched_url: str | None = None
     scores: dict[str, float] | None = None
+    md5: str | None = None
+    sha1: str | None = None
+    final_url: str | None = None
+    via: Sequence[str] | None = None
     detail: str | None = None
     fetched_at: int | None = None
     documents: int | None = None
     picture: str | None = None
+
+    def addresses(self, url: str) -> tuple[str, ...]:
+        """All addresses by which the image that is shown as ``url`` is known, each once."""
+        places = (url, self.fetched_url, *(self.via or ()), self.final_url)
+        return tuple(dict.fromkeys(place for place in places if place is not None))
+
+    def reserved(self, why: str) -> Slot:
+        """The same without its image, which may not be used: ``why`` is the signal that says so."""
+        return msgspec.structs.replace(
+            self,
+            status=FetchStatus.OPTOUT.value,
+            part=None,
+            offset=None,
+            fetched_url=None,
+            scores=None,
+            detail=None if self.detail is None else why,
+            documents=None,
+            picture=None,
+        )
 
 
 Slots: TypeAlias = tuple[Slot | None, ...]
@@ -61,6 +85,13 @@ class Assembled(msgspec.Struct, frozen=True, array_like=True):
 
     document: Document
     slots: Slots
+
+    @property
+    def fetched(self) -> Iterator[tuple[int, ImageNode, Slot]]:
+        """The images that are there, each with its place."""
+        for place, (node, slot) in enumerate(zip(self.document.nodes, self.slots, strict=True)):
+            if isinstance(node, ImageNode) and slot is not None and slot.status == FetchStatus.OK:
+                yield place, node, slot
 
 
 def assembled_schema(measures: Sequence[str]) -> pa.Schema:

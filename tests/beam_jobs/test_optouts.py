@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,12 +24,15 @@ from beam_jobs.cli import main
 from beam_jobs.config import load
 from beam_jobs.export import records_of
 from beam_jobs.parts import Workspace, run_part
+from beam_jobs.retune import retune
 from beam_jobs.shard_writer import write_shard
 from beam_jobs.splits import Splits
 from filters.consent.policy import Policy
+from obelics_pipeline.assembled import Assembled, Slot
+from obelics_pipeline.document import Document, ImageNode
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
-from obelics_pipeline.registry import Registry, compile_registry
+from obelics_pipeline.registry import Registry, compile_registry, hashes
 from obelics_pipeline.spawning import KEY_VARIABLE, SpawningOptions
 
 HEADERS = {
@@ -67,10 +72,10 @@ class Handler(BaseHTTPRequestHandler):
         Image.new("RGB", (200, 200), (int(shade), 0, 0)).save(
             body, "JPEG", **({"xmp": XMP} if word == "xmp" else {})
         )
-        if word == "moved":
+        if word in ("moved", "led"):
             self.send_response(302)
-            self.send_header("Location", f"/plain-{shade}.jpg")
-            self.send_header("X-Robots-Tag", "noai")
+            self.send_header("Location", f"/{'plain' if word == 'moved' else 'place'}-{shade}.jpg")
+            self.send_header(*(("X-Robots-Tag", "noai") if word == "moved" else ("Server", "s")))
         else:
             self.send_response(200)
             self.send_header(*HEADERS.get(word, ("Server", "s")))
@@ -120,10 +125,10 @@ PAGES = {
         page(10, ["plain-14.jpg", "plain-15.jpg", "plain-16.jpg"]), "refusing", "signal", "gptbot"
     ),
     "http://open.example/hosts": shown_by(page(11, ["plain-17.jpg", "plain-18.jpg"]), "broken", "license"),
-    "http://open.example/other": asking(page(5, ["plain-12.jpg"]), "googlebot", "noai"),
+    "http://open.example/other": asking(page(5, ["plain-12.jpg", "led-19.jpg"]), "googlebot", "noai"),
     "http://noai.example/": asking(page(6, ["fallen-11.jpg"]), "robots", "noai"),
     "http://tdm.example/": asking(page(7, []), "tdm-reservation", "1"),
-    "http://images.example/": asking(page(8, ["shared-2.jpg?"]), "robots", "noimageai"),
+    "http://images.example/": asking(page(8, ["shared-2.jpg?", "place-19.jpg"]), "robots", "noimageai"),
     "http://sub.listed.example/": page(9, ["plain-13.jpg"]),
 }
 RELEASED = {"plain-1.jpg", "other-6.jpg", "plain-12.jpg", "plain-18.jpg"}
@@ -233,11 +238,14 @@ def test_no_image_that_opts_out_is_in_the_dataset(built: Path) -> None:
     assert shown.pop("ok") == RELEASED
     assert set(shown) == {"optout"}
     stored = {row["url"].rpartition("/")[2] for row in rows(built, "images")}
-    assert stored == RELEASED
+    assert stored == RELEASED | {"led-19.jpg"}  # nobody knew on the way to it whose picture it is
 
 
 def test_what_is_known_before_is_not_asked_for(built: Path) -> None:
-    assert {path.strip("/") for path in ASKED} - {"plain-10.jpg"} == ASKED_FOR
+    assert {path.strip("/") for path in ASKED} - {"plain-10.jpg"} == ASKED_FOR | {
+        "led-19.jpg",
+        "place-19.jpg",
+    }
     assert set(HOSTS) == {*ROBOTS, "broken.example"}
 
 
@@ -263,6 +271,125 @@ def test_the_evidence_is_kept(built: Path) -> None:
     }
     pages = [row["url"] for row in rows(built, "consent/filter") if row["level"] == "page"]
     assert sorted(pages) == sorted(url for url in PAGES if "open" not in url)
+
+
+def test_an_image_is_not_taken_by_a_redirect_to_what_a_page_reserves(built: Path) -> None:
+    (row,) = rows(built, "consent/assemble")
+    assert row == {
+        "level": "image",
+        "url": "http://img.example/led-19.jpg",
+        "source": "meta-robots",
+        "what": "noimageai",
+        "value": "meta-robots:noimageai http://images.example/ http://img.example/place-19.jpg",
+        "checked_at": rows(built, "consent/filter")[0]["checked_at"].replace(second=9),
+        "verdict": "opted_out",
+        "rule": "drop_image",
+    }
+    tally = stages.read_manifest(str(built), stages.ASSEMBLE).tally.level("images")
+    slots = [slot for row in rows(built, "assembled") for slot in row["slots"] if slot is not None]
+    refused = sum(slot["status"] == "optout" for slot in slots)
+    assert tally.unavailable == {"optout": refused}
+    assert (tally.entered, tally.kept) == (len(slots), len(RELEASED))
+
+
+def test_a_redirect_to_what_a_page_reserves_is_foreseen(built: Path, config: Path) -> None:
+    foreseen = retune(str(built), load(str(config)), "assemble", 1.0).levels["images"]
+    made = stages.read_manifest(str(built), stages.ASSEMBLE).tally.level("images")
+    assert (foreseen.kept, foreseen.unavailable) == (made.kept, made.unavailable)
+
+
+def exported(built: Path, config: Path, folder: Path, consent: str, entries: str, **given: Any) -> Path:
+    """The dataset that ``export`` alone makes of what is there, with a list that has come since."""
+    (folder / "since.csv").write_text(f"kind,value,scope\n{entries}")
+    compile_registry([folder / "since.csv"], folder / "since", **given)
+    policy = f"consent: {{{consent.format(folder / 'since')}}}"
+    (folder / "config.yaml").write_text(re.sub(r"consent: .*", policy, config.read_text()))
+    output = folder / "out"
+    arguments = ["--config", str(folder / "config.yaml"), "--input", str(built), "--output", str(output)]
+    assert main(["export", *arguments]) == 0
+    return output
+
+
+def shown_in(output: Path) -> set[str]:
+    """The images that the dataset has bytes of; the others of its slots have none and say that they are reserved."""
+    shown = set()
+    for row in rows(output, "dataset/data"):
+        for image, info in zip(row["images"], row["image_info"], strict=True):
+            if info is not None:
+                assert info["status"] == ("optout" if image is None else "ok")
+                shown |= {info["filename"]} if image is not None else set()
+    assert {row["url"].rpartition("/")[2] for row in rows(output, "dataset/pairs")} <= shown
+    images = stages.read_manifest(str(output), stages.EXPORT).tally.level("images")
+    assert (images.entered, images.kept, images.rejected) == (len(RELEASED), len(shown), {})
+    assert images.unavailable == {"optout": len(RELEASED) - len(shown)}
+    return shown
+
+
+@pytest.mark.parametrize("kind", ["url", "md5", "sha1", "sha256"])
+def test_export_asks_about_images_by_all_that_is_known_of_them(
+    kind: str, built: Path, config: Path, tmp_path: Path
+) -> None:
+    (result,) = (row for row in rows(built, "image_results") if row["url"].endswith("plain-1.jpg"))
+    output = exported(built, config, tmp_path, "registries: [{}]", f"{kind},{result[kind]},image\n", name="n")
+    assert shown_in(output) == RELEASED - {"plain-1.jpg"}
+    assert {row["optout"]["source"] for row in rows(output, "dataset/data")} == {"page, n"}
+
+
+def test_export_asks_joined_lists_about_images(built: Path, config: Path, tmp_path: Path) -> None:
+    entries = "url,http://img.example/plain-1.jpg,image\nurl,http://img.example/plain-12.jpg,image\n"
+    with patch.object(hashes, "PIECE", 1):
+        output = exported(built, config, tmp_path, "joined: [{}]", entries, joined=True)
+    assert shown_in(output) == RELEASED - {"plain-1.jpg", "plain-12.jpg"}
+
+
+def test_export_leaves_out_the_images_of_a_page_that_reserves_them_since(
+    built: Path, config: Path, tmp_path: Path
+) -> None:
+    policy = "signals: {{registry: drop_image}}, registries: [{}]"
+    output = exported(built, config, tmp_path, policy, "host,open.example,page\n")
+    assert shown_in(output) == set()
+    assert len(rows(output, "dataset/data")) == 8
+
+
+def test_export_asks_services_anew_and_releases_nothing_without_an_answer(
+    built: Path,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    with SpawningStub("http://open.example/other", "http://img.example/plain-1.jpg") as service:
+        policy = f"spawning: {{{{endpoint: '{service.endpoint}', attempts: 1}}}}, registries: [{{}}]"
+        output = exported(built, config, tmp_path, policy, "", name="n")
+        found = rows(output, "dataset/data")
+        assert {row["optout"]["source"] for row in found} == {"page, n, spawning"}
+        asked = {
+            info["url"] for row in found for info in row["image_info"] if info and info["status"] == "ok"
+        }
+        assert {row["url"] for row in found} | asked < set(service.asked)
+        service.faults.append(FAULTS["503"])
+        arguments = ["--config", str(tmp_path / "config.yaml"), "--input", str(built)]
+        assert main(["export", *arguments, "--output", str(tmp_path / "silent")]) == 1
+    assert "Spawning: no verdict on any of" in capsys.readouterr().err
+    assert "http://open.example/other" not in {row["url"] for row in found}
+    assert not any(
+        info and "plain-1." in info["url"] and info["status"] == "ok"
+        for row in found
+        for info in row["image_info"]
+    )
+
+
+def test_export_judges_every_address_of_an_image(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("kind,value\nhost,cdn.example\n")
+    compile_registry([tmp_path / "list.csv"], tmp_path / "list")
+    policy, there = Policy(registries=(str(tmp_path / "list"),)), "http://cdn.example/x"
+    nodes = (ImageNode("http://a.example/1"),)
+    document = Document("1", "http://a.example/", "a.example", "a.example", nodes)
+    consent = optouts.ReleaseConsent(policy, False, (), (), (), ())
+    places = ({}, {"fetched_url": there}, {"final_url": there}, {"via": [there]})
+    found = [consent.released(Assembled(document, (Slot("ok", **place),))) for place in places]
+    assert [row and row.slots[0] and row.slots[0].status for row in found] == ["ok"] + ["optout"] * 3
 
 
 def test_a_registry_that_cannot_be_relied_on_stops_the_run(
