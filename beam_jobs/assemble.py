@@ -160,8 +160,8 @@ def assemble_part(
     write_pictures(part, options, same)
     table = part.table("assembled", ASSEMBLED)
     with flat_writer(part.table("consent/assemble", CONSENT), CONSENT) as evidence:
-        for row in files.read(RESERVED, part.number, list[EvidenceRow]):
-            evidence.add(row)
+        for said in files.read(RESERVED, part.number, list[EvidenceRow]):
+            evidence.add(said)
     with (
         Writer(table, lambda batch: assembled_to_batch(batch, ASSEMBLED)) as kept,
         flat_writer(part.table("decisions/assemble", DECISIONS), DECISIONS) as decisions,

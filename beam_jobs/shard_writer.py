@@ -71,9 +71,9 @@ def write_shard(
             if assembled is None:
                 _reject(before, OPT_OUT, tally)
                 continue
-            reserved = _images(before) - _images(assembled)
-            tally.enter("images", reserved)
-            tally.miss("images", FetchStatus.OPTOUT.value, reserved)
+            if reserved := _images(before) - _images(assembled):
+                tally.enter("images", reserved)
+                tally.miss("images", FetchStatus.OPTOUT.value, reserved)
             row = released(assembled, opened, config)
             if row is None:
                 _reject(assembled, DOCUMENT_BYTES, tally)

@@ -20,9 +20,10 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
 
     ``status`` is ``ok``, a status of ``image_results``, or the rule that refused the image. ``part`` and
     ``offset`` say where in ``images/`` its bytes are, ``fetched_url`` which address they came from, for ``ok``
-    only; ``via`` and ``final_url`` are where redirects led from there. ``detail`` and ``fetched_at`` (milliseconds since
-    1970, UTC) differ between builds and are given only if timestamps are wanted. ``scores`` are those of a classifier by label, if it could give them. ``documents``: how
-    many show the same picture, if that was counted, and ``picture`` by what hash that is known.
+    only; ``via`` and ``final_url`` are where redirects led from there. ``detail`` and ``fetched_at`` (milliseconds
+    since 1970, UTC) differ between builds and are given only if timestamps are wanted. ``scores`` are those of a
+    classifier by label, if it could give them. ``documents``: how many show the same picture, if that was counted, and
+    ``picture`` by what hash that is known.
     """
 
     status: str
