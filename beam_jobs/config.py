@@ -18,10 +18,10 @@ from filters.rules import check_lists
 from obelics_pipeline.config import convert, read_yaml, read_yaml_file, section_hash, suggestion
 from obelics_pipeline.dataset_rows import TextForm
 from obelics_pipeline.dom.extract import ExtractOptions
+from obelics_pipeline.engine import Engine
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.faces import identity as detector_identity
 from obelics_pipeline.fetch_types import FetchOptions
-from obelics_pipeline.img2dataset import Engine
 from obelics_pipeline.registry import Registry
 from obelics_pipeline.release import ReleaseOptions
 from obelics_pipeline.robots_store import RobotsStore

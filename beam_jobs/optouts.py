@@ -23,7 +23,8 @@ from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.manifest import Manifest
 from obelics_pipeline.registry import JoinedRegistry, Registry
 from obelics_pipeline.robots_store import RobotsStore
-from obelics_pipeline.spawning import Answer, Spawning, SpawningOptions, require_verdicts
+from obelics_pipeline.spawning import Answer, Spawning, require_verdicts
+from obelics_pipeline.spawning_options import SpawningOptions
 from obelics_pipeline.url import canonical
 
 

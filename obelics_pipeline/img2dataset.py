@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 from obelics_pipeline.answer import Answer
 from obelics_pipeline.consent import RESTRICTIVE
 from obelics_pipeline.decoder import decoder
+from obelics_pipeline.engine import Engine
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.fetch import reserved, result_of, said_by_hosts
 from obelics_pipeline.fetch_types import FetchOptions, FetchResult, FetchStatus, split_endpoint
@@ -57,27 +57,6 @@ _COLUMNS: Final = ("url", "error_message", "sha256", "jpg")
 
 Hosts: TypeAlias = Callable[[Iterable[str]], dict[str, FetchResult]]
 """Which addresses may be asked for (``ok``), and what their hosts say of them."""
-
-
-class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where img2dataset is, and how it runs.
-
-    ``python`` is the interpreter of the environment that has it, by default our own. ``processes`` are those of
-    one part. ``egress_is_guarded`` says that the network lets workers reach nothing but the public internet.
-    """
-
-    python: str = ""
-    processes: int = 1
-    egress_is_guarded: bool = False
-
-    def __post_init__(self) -> None:
-        if self.processes < 1:
-            raise ValueError(f"processes is {self.processes}; it has to be 1 or more")
-
-    @property
-    def interpreter(self) -> str:
-        """The program that runs it."""
-        return self.python or sys.executable
 
 
 def require(engine: Engine, options: FetchOptions) -> None:

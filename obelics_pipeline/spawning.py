@@ -16,22 +16,18 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from itertools import chain, islice, pairwise
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import aiohttp
 import msgspec
-from msgspec import Meta
-from yarl import URL
 
 from obelics_pipeline import __version__
 from obelics_pipeline.errors import ConfigError, RunFailed
+from obelics_pipeline.spawning_options import MAX_PAUSE, SpawningOptions
 from obelics_pipeline.verdict_cache import DAY, Verdict, VerdictCache, now_ms
 
 KEY_VARIABLE: Final = "SPAWNING_OPTS_KEY"
 """The variable of the environment with the key of the service; the name that ``datadiligence`` uses."""
-
-MAX_PAUSE: Final = 60.0
-"""Seconds between two attempts, unless the service asks for more."""
 
 _UNSENDABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What would end a line, for one or the other reader of lines, or is no text."""
@@ -66,44 +62,6 @@ class Answer(msgspec.Struct, frozen=True):
 
 class SpawningFailed(RunFailed):
     """The service has given no verdict at all."""
-
-
-_Seconds = Annotated[float, Meta(gt=0)]
-_Count = Annotated[int, Meta(ge=1)]
-
-
-class SpawningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to ask. Times are seconds.
-
-    ``batch`` URLs go in one request, ``concurrency`` requests at once. ``timeout`` is that of one request, ``deadline``
-    that of one call of ``query``. After ``max_failures`` failed requests in a row none is made for ``cooldown``.
-    ``backoff`` is the longest pause before the second of ``attempts``; it doubles up to ``MAX_PAUSE``.
-    ``cache`` is a file for the verdicts, good for ``max_age_days``.
-    """
-
-    endpoint: str = "https://opts-api.spawningaiapi.com/api/v2/query/urls/"
-    batch: Annotated[int, Meta(ge=1, le=10_000)] = 1000
-    concurrency: Annotated[int, Meta(ge=1, le=10)] = 4
-    timeout: _Seconds = 20.0
-    deadline: _Seconds = 3600.0
-    attempts: _Count = 5
-    backoff: _Seconds = 1.0
-    max_failures: _Count = 10
-    cooldown: _Seconds = 60.0
-    cache: str | None = None
-    max_age_days: _Count = 30
-
-    def __post_init__(self) -> None:
-        try:
-            url = URL(self.endpoint)
-        except ValueError:
-            url = URL()
-        if url.host is None or url.scheme not in ("https", "http"):
-            raise ValueError(f"endpoint is {self.endpoint!r}; it has to be a URL, such as 'https://…'")
-        if url.scheme == "http" and url.host not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError(
-                f"endpoint is {self.endpoint!r}; the key would be readable on its way, use https"
-            )
 
 
 class _Failure(msgspec.Struct, frozen=True):

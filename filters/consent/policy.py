@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 import msgspec
 
 from obelics_pipeline.config import unknown
-from obelics_pipeline.spawning import SpawningOptions
+from obelics_pipeline.spawning_options import SpawningOptions
 
 # fmt: off
 AI_AGENTS: Final = (

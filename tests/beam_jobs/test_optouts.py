@@ -33,7 +33,8 @@ from obelics_pipeline.document import Document, ImageNode
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
 from obelics_pipeline.registry import Registry, compile_registry, hashes
-from obelics_pipeline.spawning import KEY_VARIABLE, SpawningOptions
+from obelics_pipeline.spawning import KEY_VARIABLE
+from obelics_pipeline.spawning_options import SpawningOptions
 
 HEADERS = {
     "noai": ("X-Robots-Tag", "NoAI"),

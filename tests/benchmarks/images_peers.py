@@ -46,8 +46,9 @@ def ours() -> Download:
 def with_img2dataset() -> Download:
     """The same, but img2dataset asks: between our walls, with our checks, in a process of its own."""
     from obelics_pipeline import decoder
+    from obelics_pipeline.engine import Engine
     from obelics_pipeline.fetch import FetchOptions
-    from obelics_pipeline.img2dataset import Engine, fetch_images
+    from obelics_pipeline.img2dataset import fetch_images
 
     options = FetchOptions(allow_private=True, ports=(), concurrency=AT_ONCE, per_host=AT_ONCE)
     engine = Engine(python=os.environ["OBELICS_IMG2DATASET"])

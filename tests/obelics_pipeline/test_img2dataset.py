@@ -16,10 +16,11 @@ from faultserver import FaultServer
 from test_fetch import EXPECTED, LOCAL
 
 from obelics_pipeline import img2dataset
+from obelics_pipeline.engine import Engine
 from obelics_pipeline.errors import ConfigError, RunFailed
 from obelics_pipeline.fetch import FetchOptions, FetchResult, FetchStatus
 from obelics_pipeline.fetch import fetch_images as fetch_ours
-from obelics_pipeline.img2dataset import Engine, fetch_images, require, seconds_of
+from obelics_pipeline.img2dataset import fetch_images, require, seconds_of
 
 OPEN = FetchOptions(allow_private=True, robots=False)
 
@@ -139,7 +140,8 @@ def test_an_address_that_comes_twice_is_answered_twice(server: FaultServer, img2
 
 def test_it_ends_with_who_started_it(server: FaultServer, img2dataset_python: str, tmp_path: Path) -> None:
     program = (
-        "import sys; from obelics_pipeline.img2dataset import Engine, FetchOptions, fetch_images;"
+        "import sys; from obelics_pipeline.engine import Engine;"
+        "from obelics_pipeline.img2dataset import FetchOptions, fetch_images;"
         "list(fetch_images([sys.argv[1]], FetchOptions(allow_private=True, ports=(), total_timeout=200, robots=False),"
         "engine=Engine(sys.argv[2])))"
     )

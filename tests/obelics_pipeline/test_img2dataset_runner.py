@@ -15,8 +15,9 @@ import pytest
 from faultserver import CASES, FaultServer, reply
 from test_fetch_guard import LITERALS, LOCATIONS
 
+from obelics_pipeline.engine import Engine
 from obelics_pipeline.fetch import FetchOptions, reserved
-from obelics_pipeline.img2dataset import RUNNER, Engine, job_of
+from obelics_pipeline.img2dataset import RUNNER, job_of
 
 ASKING = """
 import importlib.util, json, socket, sys, threading, urllib.request

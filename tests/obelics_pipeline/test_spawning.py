@@ -26,7 +26,6 @@ from obelics_pipeline.spawning import (
     Reason,
     Spawning,
     SpawningFailed,
-    SpawningOptions,
     evenly,
     pauses,
     read_answer,
@@ -34,6 +33,7 @@ from obelics_pipeline.spawning import (
     retry_after,
     sendable,
 )
+from obelics_pipeline.spawning_options import SpawningOptions
 from obelics_pipeline.verdict_cache import DAY, Verdict, VerdictCache, now_ms
 
 PAGE, IMAGE, ART = "http://news.example/a", "https://cdn.example/a.jpg", "https://art.example/b.png"
