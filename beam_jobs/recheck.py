@@ -40,6 +40,7 @@ from obelics_pipeline.recheck import (
     Objection,
     Tombstone,
     image_addresses,
+    moved_slots,
     page_addresses,
     reserved_images,
     tombstones,
@@ -105,15 +106,18 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
     with new_folder(target) as working:
         (working / "data").mkdir()
         gone: list[Tombstone] = []
+        moved: dict[str, dict[int, int]] = {}
         with (working / STONES).open("wb") as stream, ParquetFile(stream, TOMBSTONES) as table:
             for shard in shards:
                 file = pq.ParquetFile(shard)
                 images = image_addresses(file.read(columns=list(COLUMNS)))
                 lists = Lists(pages.get, _image_lists(policy, images, reserved))
-                stones = _recheck_shard(file, shard, working / "data" / shard.name, lists, found)
-                table.write(table_of(stones, TOMBSTONES))
+                stones, slots = _recheck_shard(file, shard, working / "data" / shard.name, lists, found)
+                told = [stone for stone in stones if stone.kind != DENIED]
+                table.write(table_of(told, TOMBSTONES))
                 gone += stones
-        trim_pairs(source, working, gone)
+                moved |= slots
+        trim_pairs(source, working, gone, moved)
         trim_decisions(source, working, partial(_silent, policy), denied=bool(policy.deny))
         (working / "recheck.json").write_bytes(
             msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
@@ -195,7 +199,7 @@ def _image_lists(
     def image(addresses: Collection[str], hashes: Collection[str]) -> Objection | None:
         for registry in denied:
             if any(map(registry.image, addresses)) or any(registry.content(sha256=name) for name in hashes):
-                return Objection(registry.name, DENIED, "", denied=True)
+                return Objection(registry.name, DENIED, "")
         evidence = [item for url in addresses for item in consent.image_evidence(url)]
         evidence += [item for name in hashes for item in consent.content_evidence("", "", "", name)]
         of_pages = (reserved.get(canonical(url)) for url in addresses)
@@ -217,7 +221,9 @@ def _objection(judgement: Judgement) -> Objection | None:
 
 def _recheck_shard(
     file: pq.ParquetFile, shard: Path, target: Path, lists: Lists, found: Summary
-) -> list[Tombstone]:
+) -> tuple[list[Tombstone], dict[str, dict[int, int]]]:
+    """Write a shard again, or link it; what went, and where its ``moved_slots`` go."""
+    moved: dict[str, dict[int, int]] = {}
     groups = [
         tombstones(file.read_row_group(group, columns=list(COLUMNS)), lists)
         for group in range(file.num_row_groups)
@@ -227,14 +233,16 @@ def _recheck_shard(
         found.shards_written += 1
         with target.open("wb") as stream, ParquetFile(stream, described_schema(), writer_options()) as writer:
             for number, group in enumerate(groups):
-                writer.write(trimmed(file.read_row_group(number), group))
+                table = file.read_row_group(number)
+                writer.write(trimmed(table, group))
+                moved |= moved_slots(table, group)
     else:
         link(shard, target)
     found.documents += file.metadata.num_rows
     found.images += _images(shard)
     found.images_left += _images(target)
     _count(stones, found)
-    return stones
+    return stones, moved
 
 
 def _images(shard: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,8 +16,10 @@ from obelics_pipeline.parquet import ParquetFile
 from obelics_pipeline.recheck import Tombstone
 
 
-def trim_pairs(source: Path, target: Path, stones: Sequence[Tombstone]) -> None:
-    """Write ``pairs/`` without pairs of documents and images that have tombstones.
+def trim_pairs(
+    source: Path, target: Path, stones: Sequence[Tombstone], moved: Mapping[str, Mapping[int, int]]
+) -> None:
+    """Write ``pairs/`` without pairs of documents and images that have tombstones; slots of documents are ``moved``.
 
     Where documents shared a picture only one has its pair, so that nothing of the picture may be left.
     """
@@ -26,10 +28,19 @@ def trim_pairs(source: Path, target: Path, stones: Sequence[Tombstone]) -> None:
 
     def kept(table: pa.Table) -> pa.Table:
         rows = zip(*(table.column(name).to_pylist() for name in ("doc_id", "slot")), strict=True)
-        return table.filter(pa.array([row[0] not in gone and row not in places for row in rows], pa.bool_()))
+        left = [row[0] not in gone and row not in places for row in rows]
+        return _renumbered(table.filter(pa.array(left, pa.bool_())), moved)
 
     for path in sorted(source.glob("pairs/*.parquet")):
         _rewrite(path, target / "pairs" / path.name, ["doc_id", "slot"], kept)
+
+
+def _renumbered(table: pa.Table, moved: Mapping[str, Mapping[int, int]]) -> pa.Table:
+    names = ("doc_id", "slot")
+    rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
+    slots = [moved.get(id, {}).get(slot, slot) for id, slot in rows]
+    index = table.schema.get_field_index("slot")
+    return table.set_column(index, table.schema.field(index), pa.array(slots, pa.int32()))
 
 
 def trim_decisions(

@@ -107,23 +107,23 @@ def _manifest(folder: str) -> tuple[DatasetManifest, list[Fault]]:
         return DatasetManifest("", (), Build()), [Fault(MANIFEST, str(error).removeprefix(f"{MANIFEST}: "))]
 
 
-def _tombstones(folder: str, named: str | None) -> dict[str, frozenset[int | None]]:
-    """The slots of each document that have tombstones; None stands for all of it."""
+def _tombstones(folder: str, named: str | None) -> dict[str, dict[int | None, str]]:
+    """The images of each document that have tombstones, slot and address; the slot None stands for all of it."""
     path = named or io.join(folder, STONES)
     if io.size(path) is None:
         if named:
             raise InputError(f"--tombstones {named}: no such file; name the one that 'recheck' wrote")
         return {}
-    found: dict[str, set[int | None]] = {}
+    found: dict[str, dict[int | None, str]] = {}
     try:
-        for table in row_groups(path, ("id", "index")):
+        for table in row_groups(path, ("id", "index", "url")):
             for row in table.to_pylist():
-                found.setdefault(row["id"], set()).add(row["index"])
+                found.setdefault(row["id"], {})[row["index"]] = row["url"]
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path}: no list of tombstones ({error}); name the one that 'recheck' wrote"
         ) from error
-    return {id: frozenset(slots) for id, slots in found.items()}
+    return found
 
 
 def _checked(paths: Sequence[str], expected: Expected, workers: int) -> Iterator[Checked]:

@@ -59,7 +59,7 @@ class Expected(msgspec.Struct, frozen=True):
     folder: str
     files: Mapping[str, DataFile]
     validation: float | None
-    tombstones: Mapping[str, frozenset[int | None]]
+    tombstones: Mapping[str, Mapping[int | None, str]]
     quick: bool
 
     def home(self, place: Place, row: Mapping[str, Any]) -> str:
@@ -194,14 +194,14 @@ class _Rows:
             self._seen.add(row[self._key])
         if self._place.config == DEFAULT:
             yield from document_faults(row, inspect)
-            yield from tombstone_faults(row, self._expected.tombstones.get(row["id"], frozenset()))
+            yield from tombstone_faults(row, self._expected.tombstones.get(row["id"], {}))
             if row["id"] and (home := self._expected.home(self._place, row)) != self._path.partition("/")[2]:
                 yield f"belongs into {home}"
         elif self._place.config == PAIRS:
             yield from pair_faults(row, inspect)
             if row["image"] is None and not self._bare:
                 yield "there is no image"
-            gone = self._expected.tombstones.get(row["doc_id"], frozenset())
+            gone = self._expected.tombstones.get(row["doc_id"], {})
             if None in gone or row["slot"] in gone:
                 yield "the image has a tombstone"
         else:

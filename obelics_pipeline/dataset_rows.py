@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias
 
@@ -41,14 +41,14 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def text_bytes(self) -> int:
         """The bytes of all texts."""
-        return sum(len(text.encode()) for text in self.written)
+        return _bytes_of(self.written)
 
 
 def laid_out(assembled: Assembled, form: TextForm = "markdown") -> Layout:
     """The places of a document; text nodes that follow each other are one text, joined by an empty line."""
     written = markdown if form == "markdown" else _plain
     places = [
-        ("\n\n".join(map(written, run)), "\n".join(node.dom_path for node in run), image)
+        (joined(map(written, run)), "\n".join(node.dom_path for node in run), image)
         if image is None
         else (None, None, image)
         for run, image in _places(assembled)
@@ -115,13 +115,52 @@ def row_of(
         "images": images,
         "image_info": infos,
         "text_dom_paths": layout.paths,
+        "num_words": words(written),
+        **_numbers(layout.texts, images),
+    }
+
+
+def without_slots(row: dict[str, Any], slots: Collection[int]) -> dict[str, Any]:
+    """``row`` as if its images in ``slots`` had not been in the page: nothing tells where they were."""
+    runs = places_without(row["texts"], slots)
+    left = {name: [row[name][run[0]] for run in runs] for name in ("images", "image_info")}
+    for name, join in (("texts", joined), ("text_dom_paths", "\n".join)):
+        left[name] = [None if row[name][run[0]] is None else join(row[name][n] for n in run) for run in runs]
+    return row | left | _numbers(left["texts"], left["images"])
+
+
+def places_without(texts: Sequence[str | None], slots: Collection[int]) -> list[list[int]]:
+    """The places of a row that are left without ``slots``; texts that follow each other then become one."""
+    runs: list[list[int]] = []
+    for place, text in enumerate(texts):
+        if place in slots:
+            continue
+        if text is not None and runs and texts[runs[-1][0]] is not None:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Texts that follow each other as one."""
+    return "\n\n".join(texts)
+
+
+def _numbers(texts: Sequence[str | None], images: Sequence[Any]) -> dict[str, int]:
+    """How much is in the lists of a row."""
+    written = [text for text in texts if text is not None]
+    return {
         "num_texts": len(written),
         "num_images": len(images) - images.count(None),
-        "num_image_slots": len(layout.texts) - len(written),
-        "num_words": words(written),
+        "num_image_slots": len(texts) - len(written),
         "num_chars": sum(map(len, written)),
-        "num_tokens_est": -(-layout.text_bytes // BYTES_PER_TOKEN),
+        "num_tokens_est": -(-_bytes_of(written) // BYTES_PER_TOKEN),
     }
+
+
+def _bytes_of(texts: Iterable[str]) -> int:
+    return sum(len(text.encode()) for text in texts)
 
 
 def _head(document: Document) -> dict[str, Any]:
@@ -195,4 +234,4 @@ def _info(
 def size_of(row: dict[str, Any]) -> int:
     """About the bytes of a row: its images and its text."""
     images = sum(len(image["bytes"]) for image in row["images"] if image is not None)
-    return images + sum(len(text.encode()) for text in row["texts"] if text is not None)
+    return images + _bytes_of(text for text in row["texts"] if text is not None)

@@ -1,7 +1,7 @@
 """A finished dataset against today's opt-outs: what has to go leaves a tombstone, and its shard is written again.
 
 A page that opts out takes its whole document along, and its images wherever other pages show them; an image that does
-leaves an empty slot, which says why.
+leaves an empty slot, which says why. One on a deny-list leaves nothing: a slot or a tombstone would tell where it was.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obelics_pipeline.dataset import table_of_rows
-from obelics_pipeline.denylist import withheld
+from obelics_pipeline.dataset_rows import places_without, without_slots
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.url import canonical
@@ -37,7 +37,7 @@ STONES: Final = "tombstones.parquet"
 """The name of this table beside the dataset that was trimmed."""
 
 DENIED: Final = "deny"
-"""The kind of a tombstone for an image on a deny-list."""
+"""The kind of what is said of an image on a deny-list, which is not for the table of tombstones."""
 
 UNASKED: Final = frozenset({"md5", "pdq", "sha1"})
 """The kinds of entries that cannot be asked of a dataset: of the bytes that were served it holds the SHA-256 alone."""
@@ -49,15 +49,12 @@ COLUMNS: Final = ("id", "url", "image_info")
 class Objection(msgspec.Struct, frozen=True):
     """What speaks against a page or an image: whose list or answer, what kind of entry or signal it is, and its value.
 
-    Of a page: ``document`` if it takes the document along, else only its images. Of an image: ``denied`` if not even
-    its address may be named.
-    """
+    Of a page: ``document`` if it takes the document along, else only its images."""
 
     registry: str
     kind: str
     value: str
     document: bool = False
-    denied: bool = False
 
 
 class Lists(msgspec.Struct, frozen=True):
@@ -128,8 +125,8 @@ def _of_row(row: dict[str, Any], lists: Lists) -> Iterator[Tombstone]:
         why = lists.image(_addresses(info), hashes) or of_page
         if why is None:
             continue
-        url, sha256 = (withheld(info["url"]), None) if why.denied else (info["url"], info["sha256"])
-        yield Tombstone(row["id"], "image", index, url, sha256, why.registry, why.kind, why.value)
+        said = (why.registry, why.kind, why.value)
+        yield Tombstone(row["id"], "image", index, info["url"], info["sha256"], *said)
 
 
 def stones_by_document(path: str) -> dict[str, list[Tombstone]]:
@@ -162,15 +159,28 @@ def trimmed(table: pa.Table, found: list[list[Tombstone]]) -> pa.Table:
 def _without(table: pa.Table, stones: list[Tombstone]) -> pa.Table:
     """One row without some of its images."""
     (row,) = table.to_pylist()
+    infos = row["image_info"]
     for stone in stones:
         assert stone.index is not None
+        info = infos[stone.index] if stone.index < len(infos) else None
+        if info is None or info["url"] != stone.url:
+            continue  # a slot of the dataset before it was trimmed: the image is gone
         row["images"][stone.index] = None
-        info = row["image_info"][stone.index]
-        if stone.kind == DENIED:
-            info = dict.fromkeys(info) | {"url": stone.url, "status": FetchStatus.DENYLIST.value}
-        else:
-            said = f"{stone.kind} in {stone.registry}"
-            info |= {"status": FetchStatus.OPTOUT.value, "status_detail": said}
-        row["image_info"][stone.index] = info
-    row["num_images"] = sum(image is not None for image in row["images"])
-    return table_of_rows([row]).cast(table.schema)
+        said = f"{stone.kind} in {stone.registry}"
+        info |= {"status": FetchStatus.OPTOUT.value, "status_detail": said}
+    return table_of_rows([without_slots(row, _denied(stones))]).cast(table.schema)
+
+
+def moved_slots(table: pa.Table, found: list[list[Tombstone]]) -> dict[str, dict[int, int]]:
+    """By document: where the slots go of rows from which images on deny-lists are taken."""
+    moved = {}
+    for number, stones in enumerate(found):
+        if denied := _denied(stones):
+            row = table.select(("id", "texts")).slice(number, 1).to_pylist()[0]
+            places = enumerate(places_without(row["texts"], denied))
+            moved[row["id"]] = {before: after for after, run in places for before in run}
+    return moved
+
+
+def _denied(stones: list[Tombstone]) -> list[int]:
+    return [stone.index for stone in stones if stone.kind == DENIED and stone.index is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from obelics_pipeline.dataset_rows import BYTES_PER_TOKEN
@@ -87,14 +87,16 @@ def _count_faults(row: Row) -> Iterator[str]:
             yield f"{name} is {row[name]}, not {number}"
 
 
-def tombstone_faults(row: Row, slots: Collection[int | None]) -> Iterator[str]:
-    """The faults of a document of which ``slots``, or None for all of it, have tombstones."""
-    if None in slots:
+def tombstone_faults(row: Row, gone: Mapping[int | None, str]) -> Iterator[str]:
+    """The faults of a document of which ``gone``, slots with the addresses of images, or None for all, have tombstones.
+
+    Addresses count: slots are those of the dataset that was rechecked, in which images on deny-lists had slots, too.
+    """
+    if None in gone:
         yield "the document has a tombstone"
         return
-    images = row["images"] or ()
-    for index in sorted(slot for slot in slots if slot is not None):
-        if index >= len(images) or images[index] is not None:
+    for index, (image, info) in enumerate(zip(row["images"] or (), row["image_info"] or (), strict=True)):
+        if image is not None and info is not None and info["url"] in gone.values():
             yield f"slot {index}: the image has a tombstone"
 
 

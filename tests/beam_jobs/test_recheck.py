@@ -13,10 +13,11 @@ from unittest.mock import patch
 import datasets
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from spawning_stub import FAULTS, KEY, Items, Reply, SpawningStub, listing
 
 from beam_jobs.cli import main
-from obelics_pipeline.denylist import withheld
+from obelics_pipeline.dataset_rows import places_without
 from obelics_pipeline.manifest import decode
 from obelics_pipeline.registry import compile_registry, hashes
 from obelics_pipeline.spawning import KEY_VARIABLE
@@ -276,20 +277,51 @@ def test_a_policy_may_take_the_images_of_a_page_alone(built: Path, tmp_path: Pat
     assert (row["num_images"], row["num_texts"] > 0) == (0, True)
 
 
-def test_of_an_image_on_a_deny_list_nothing_is_named(built: Path, tmp_path: Path) -> None:
-    before = next(row for row in rows(built).values() if row["num_images"] > 1)
-    slot = next(index for index, image in enumerate(before["images"]) if image is not None)
-    denied = before["image_info"][slot]
-    listed = registry(tmp_path, ("sha256", denied["sha256"]))
-    assert main(["recheck", str(built), *asking(tmp_path, f"deny: [{listed}]")]) == 0
-    info = rows(tmp_path / "out")[before["id"]]["image_info"][slot]
-    assert {name: value for name, value in info.items() if value is not None} == {
-        "url": withheld(denied["url"]),
-        "status": "denylist",
+def test_of_an_image_on_a_deny_list_nothing_is_left_as_in_a_build(
+    built: Path, tmp_path: Path, archive: Path, config_file: Path
+) -> None:
+    everything = rows(built)
+    before = next(row for row in everything.values() if between_texts(row) and row["num_images"] > 1)
+    denied = before["image_info"][between_texts(before)[0]]
+    other = next(
+        info for info in before["image_info"] if info and info["sha256"] not in (None, denied["sha256"])
+    )
+    listed = registry(tmp_path / "denied", ("sha256", denied["sha256"]))
+    optout = registry(tmp_path / "listed", ("url", other["url"]))
+    given = asking(tmp_path, f"deny: [{listed}], registries: [{optout}]")
+    assert main(["recheck", str(built), *given]) == 0
+    after = rows(tmp_path / "out")
+    told = [(stone["url"], stone["kind"]) for stone in stones(tmp_path)]
+    assert set(told) == {(other["url"], "url")}
+    assert json.loads((tmp_path / "out/recheck.json").read_bytes())["by_registry"] == {
+        "compiled/deny": sum(denied["sha256"] in hashes_of(row) for row in everything.values()),
+        "compiled/url": len(told),
     }
-    assert {
-        (s["url"], s["sha256"], s["kind"], s["value"]) for s in stones(tmp_path) if s["id"] == before["id"]
-    } == {(withheld(denied["url"]), None, "deny", "")}
+    assert main(["verify", str(tmp_path / "out")]) == 0  # which knows that slots have moved
+    for path in (tmp_path / "out").rglob("*"):
+        if path.suffix != ".parquet" and path.is_file():
+            assert not any(text in path.read_text() for text in (denied["sha256"], denied["url"]))
+
+    config = yaml.safe_load(config_file.read_text()) | {"consent": {"deny": [listed]}}
+    (tmp_path / "build.yaml").write_text(yaml.safe_dump(config))
+    named = ["--config", str(tmp_path / "build.yaml"), "--input", str(archive)]
+    assert main(["build", *named, "--output", str(tmp_path / "build")]) == 0
+    alone = asking(tmp_path, f"deny: [{listed}]")[:2]
+    assert main(["recheck", str(built), *alone, "--output", str(tmp_path / "denied/out")]) == 0
+    again = rows(tmp_path / "build/dataset")
+    assert again == {id: row for id, row in rows(tmp_path / "denied/out").items() if id in again}
+    assert again[before["id"]] != before
+    assert after[before["id"]]["num_image_slots"] == again[before["id"]]["num_image_slots"]
+
+
+def between_texts(row: dict[str, Any]) -> list[int]:
+    """The images of a row that part two texts."""
+    texts, images = row["texts"], row["images"]
+    return [n for n in range(1, len(texts) - 1) if images[n] and texts[n - 1] and texts[n + 1]]
+
+
+def hashes_of(row: dict[str, Any]) -> list[str]:
+    return [info["sha256"] for info in row["image_info"] if info]
 
 
 def test_who_asks_for_nothing_is_told(
@@ -297,3 +329,17 @@ def test_who_asks_for_nothing_is_told(
 ) -> None:
     assert main(["recheck", str(built), "--output", str(tmp_path / "out")]) == 2
     assert "name --registry" in capsys.readouterr().err
+
+
+SLOTS = [
+    pytest.param(["a", None, "b"], [1], [[0, 2]], id="between texts"),
+    pytest.param(["a", None, None, "b"], [1], [[0], [2], [3]], id="beside an image"),
+    pytest.param(["a", None, None, "b", None], [1, 2], [[0, 3], [4]], id="two in a row"),
+    pytest.param(["a", None, "b", None, "c"], [1, 3], [[0, 2, 4]], id="all"),
+    pytest.param([None], [0], [], id="nothing else"),
+]
+
+
+@pytest.mark.parametrize(("texts", "slots", "left"), SLOTS)
+def test_what_a_slot_parted_is_one(texts: list[str | None], slots: list[int], left: list[list[int]]) -> None:
+    assert places_without(texts, slots) == left

@@ -349,10 +349,8 @@ def test_a_broken_file_is_found(copied: Path, name: str) -> None:
 )
 def test_what_has_a_tombstone_is_found(copied: Path, index: int | None, told: str) -> None:
     row, slot = shown(pq.read_table(shards(copied)[0]).to_pylist())
-    index = None if index is None else slot
-    pq.write_table(
-        pa.Table.from_pylist([{"id": row["id"], "index": index}], TOMBSTONES), copied / "tombstones.parquet"
-    )
+    stone = {"id": row["id"], "index": None if index is None else slot, "url": row["image_info"][slot]["url"]}
+    pq.write_table(pa.Table.from_pylist([stone], TOMBSTONES), copied / "tombstones.parquet")
     (fault,) = (fault for fault in found(copied, quick=True) if fault.startswith("data/"))
     assert f"id {row['id']}" in fault
     assert told.replace("slot 0", f"slot {slot}") in fault
