@@ -168,7 +168,10 @@ def _without(table: pa.Table, stones: list[Tombstone]) -> pa.Table:
         row["images"][stone.index] = None
         said = f"{stone.kind} in {stone.registry}"
         info |= {"status": FetchStatus.OPTOUT.value, "status_detail": said}
-    return table_of_rows([without_slots(row, _denied(stones))]).cast(table.schema)
+    row["num_images"] = sum(image is not None for image in row["images"])
+    if denied := _denied(stones):
+        row = without_slots(row, denied)
+    return table_of_rows([row]).cast(table.schema)
 
 
 def moved_slots(table: pa.Table, found: list[list[Tombstone]]) -> dict[str, dict[int, int]]:
