@@ -206,14 +206,12 @@ def _denied(url: str, run: EarlierRun, at: int | None) -> Known:
 def _of_row(row: dict[str, Any], at: int, first: str | None, run: str, images: list[str]) -> Iterator[Known]:
     status = FetchStatus(row["status"])
     detail = f"known from {run}"
-    if first is not None and FetchStatus(first) in FINAL:
-        yield Known(FetchResult(row["url"], FetchStatus(first), fetched_at=at, detail=detail), run)
     url = row["fetched_url"] or row["url"]
     head = {name: row[name] for name in _HEAD} | {name: tuple(row[name] or ()) for name in ("via", "signals")}
     result = FetchResult(url, status, fetched_at=at, detail=detail, **head)
     if status is FetchStatus.OK:
         yield Known(result, run, images[row["part"]], row["offset"])
-    elif status in FINAL and first is None:
+    elif status in FINAL and first is None:  # else nobody knows what the address itself said with its failure
         yield Known(result, run)
 
 

@@ -23,7 +23,7 @@ SERVED: dict[str, Any] = {
     **{f"old-{n}.img": reply(200, picture("PNG", (200 + n, 150))) for n in range(6)},
     "same.img": reply(200, picture("PNG", (200, 150))),
     "noted.img": reply(200, picture("JPEG", (210, 150)), **{"X-Robots-Tag": "noarchive"}),
-    "gone.img": reply(410),
+    "gone.img": reply(410, **{"X-Robots-Tag": "noarchive"}),
     "text.img": reply(200, b"<html>no image</html>"),
     "large.img": reply(200, LARGE),
     "small.img": reply(200, picture("JPEG", (220, 150))),
@@ -31,7 +31,8 @@ SERVED: dict[str, Any] = {
     "reserved.img": reply(200, picture("JPEG", (230, 150)), **{"X-Robots-Tag": "noai"}),
     "new.img": reply(200, picture("JPEG", (240, 150))),
 }
-ASKED_AGAIN = {"busy.img", "reserved.img"}
+FAILED = {"busy.img", "reserved.img"}
+ASKED_AGAIN = FAILED | {"gone.img"}  # of which it is known what its candidate ended with
 FIRST = sorted(set(SERVED) - {"new.img", "small.img"})
 
 
@@ -143,7 +144,7 @@ def files(output: Path, folder: str) -> dict[str, str]:
 
 
 def known(name: str) -> bool:
-    return name not in ASKED_AGAIN
+    return name not in FAILED
 
 
 def test_what_is_known_is_not_asked_and_the_tables_are_the_same(again: Again, first: Path) -> None:
@@ -212,6 +213,7 @@ def test_policy_and_lists_are_those_of_today(again: Again, first: Path, tmp_path
     assert again.run([first], consent=consent) == ASKED_AGAIN
     found = again.statuses()
     assert (found["noted.img"], found["old-1.img"], found["old-3.img"]) == ("optout", "optout", "ok")
+    assert found["gone.img"] == "http_4xx"  # its words, refused today, end the search for another
     assert "old-2.img" not in found
     assert list(found.values()).count("denylist") == len(rows(again.output, "quarantine")) == 1
     stored = {row["sha256"] for row in rows(again.output, "images")}
@@ -219,7 +221,7 @@ def test_policy_and_lists_are_those_of_today(again: Again, first: Path, tmp_path
     assert not stored & set(listed.values())
     later = Again(again.server, tmp_path / "later", first)
     later.folder.mkdir()
-    assert later.run([again.output]) == ASKED_AGAIN | {"noted.img", "old-1.img"}
+    assert later.run([again.output]) == FAILED | {"noted.img", "old-1.img", "small.img"}
     assert list(later.statuses().values()).count("denylist") == 1
 
 
