@@ -132,9 +132,9 @@ def _shards(source: Path) -> list[Path]:
     """The shards of a dataset, which has to be whole if it says what belongs to it."""
     shards = sorted(source.glob("data/*.parquet"))
     if not shards:
-        raise InputError(
-            f"{source}: no dataset (no file data/*.parquet); name the folder that 'export' wrote"
-        )
+        below = source / "dataset"
+        name = str(below) if any(below.glob("data/*.parquet")) else "the folder that 'export' wrote"
+        raise InputError(f"{source}: no dataset (no file data/*.parquet); name {name}")
     place = source / manifests.NAME
     if place.exists():
         entries = manifests.decode(place.read_bytes(), str(place)).files

@@ -163,7 +163,7 @@ def _without(table: pa.Table, stones: list[Tombstone]) -> pa.Table:
     for stone in stones:
         assert stone.index is not None
         info = infos[stone.index] if stone.index < len(infos) else None
-        if info is None or info["url"] != stone.url:
+        if info is None or stone.url not in (None, info["url"]):
             continue  # a slot of the dataset before it was trimmed: the image is gone
         row["images"][stone.index] = None
         said = f"{stone.kind} in {stone.registry}"

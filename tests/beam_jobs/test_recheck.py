@@ -132,6 +132,7 @@ def test_mistakes(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     (full / "mine.txt").write_text("mine")
     cases = {
         (str(tmp_path / "none"), lists, str(tmp_path / "o")): "no dataset",
+        (str(built.parent), lists, str(tmp_path / "o")): f"name {built}",
         (str(built), str(tmp_path / "no-registry"), str(tmp_path / "o")): "no-registry",
         (str(built), lists, str(full)): "is not empty",
     }
