@@ -43,7 +43,7 @@ def join_lists(
     files: PartFiles, policy: Policy, scope: str, sources: Sequence[str], asking: Asking, run: Run
 ) -> None:
     """Leave for each part what the lists hold of its addresses as pages or images (``scope``)."""
-    if policy.joined and not files.finished(_listed(scope)):
+    if policy.joined and not files.finished(listed_file(scope)):
         run(partial(_join, files, policy, scope, list(enumerate(sources)), asking), len(sources))
 
 
@@ -52,7 +52,7 @@ def told_lists(part: Part, policy: Policy, scope: str, urls: Iterable[str]) -> t
     if not policy.joined:
         return ()
     known, files = list(urls), PartFiles(part.space.folder, part.number + 1)
-    held = files.read(_listed(scope), part.number, list[Listed])
+    held = files.read(listed_file(scope), part.number, list[Listed])
     views = []
     for place, opened in enumerate(joined_lists(policy)):
         listed: dict[int, list[int]] = {}
@@ -63,7 +63,7 @@ def told_lists(part: Part, policy: Policy, scope: str, urls: Iterable[str]) -> t
     return tuple(views)
 
 
-def _listed(scope: str) -> str:
+def listed_file(scope: str) -> str:
     """The file of a part with what the lists hold of its addresses."""
     return f"listed-{scope}"
 
@@ -84,7 +84,7 @@ def _join(
         | "ByPiece" >> beam.GroupByKey()
         | "LookUp" >> beam.FlatMapTuple(partial(_look_up, policy)).with_output_types(tuple[int, bytes])
         | "GiveToParts" >> GiveToParts([""] * files.parts)
-        | "Write" >> beam.MapTuple(partial(_write, files, _listed(scope)))
+        | "Write" >> beam.MapTuple(partial(_write, files, listed_file(scope)))
     )
 
 

@@ -25,6 +25,7 @@ from beam_jobs.assemble import tell
 from beam_jobs.cli import main
 from beam_jobs.denylists import deny_lists
 from filters.consent.policy import Policy
+from obelics_pipeline.assembled import Slot
 from obelics_pipeline.denylist import DenyLists, pdq_hashes, withheld
 from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
@@ -201,8 +202,8 @@ def test_the_dataset_does_not_say_where_a_hit_was(built: Path) -> None:
 @pytest.mark.parametrize(("status", "named"), [("ok", True), ("http_4xx", True), ("denylist", False)])
 def test_what_parts_are_told_on_the_way_names_no_hit(status: str, named: bool) -> None:
     url = "http://img.example/a"
-    told = list(tell((withheld(url), ([(3, url)], [(status,)]))))
-    assert told == [(3, (url if named else withheld(url), (status,)))]
+    told = list(tell((withheld(url), ([(3, url)], [(status,)], []))))
+    assert told == [(3, (url if named else withheld(url), Slot(status), None))]
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_it_is_printed_without_leaving_a_trace(
     printed = capsys.readouterr().out
     assert "not the same: configuration of filter, dedup, assemble\n" in printed
     assert "A  " in printed
-    assert ": 15 documents after assemble" in printed
+    assert "15 documents after assemble" in " ".join(printed.split())  # wherever a long path is wrapped
     assert [line.split()[0] for line in printed.splitlines() if "http://a.example/" in line] == [
         "came",
         "came",

@@ -211,6 +211,8 @@ def test_the_dataset_says_on_how_many_documents_a_picture_is(
 ) -> None:
     for name in (
         "deduplicated",
+        "signatures",
+        "superseded",
         "images",
         "image_results",
         "image_urls",

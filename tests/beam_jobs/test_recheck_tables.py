@@ -48,7 +48,7 @@ def test_pairs_of_what_is_gone_are_gone(tmp_path: Path, stones: list[Tombstone],
     ]
     source = table(tmp_path / "a", "pairs", PAIRS, rows)
     (tmp_path / "b").mkdir()
-    trim_pairs(tmp_path / "a", tmp_path / "b", stones)
+    trim_pairs(tmp_path / "a", tmp_path / "b", stones, {})
     target = tmp_path / "b/pairs" / NAME
     assert pq.read_table(target).to_pylist() == [row for row in rows if row["doc_id"] in left]
     assert pq.read_schema(target).metadata == pq.read_schema(source).metadata

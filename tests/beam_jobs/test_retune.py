@@ -398,10 +398,14 @@ def test_earlier_stages_with_another_configuration_are_told(
 
 def test_stages_that_left_no_manifest_are_not_told_of(run: Path, strict: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    tables = ("deduplicated", "signatures", "decisions", "consent", "images", "image_results", "image_urls")
-    for name in (*tables, "fetch_log", "quarantine"):
+    tables = ("filtered", "deduplicated", "signatures", "decisions", "consent", "images", "image_results")
+    for name in (*tables, "image_urls", "fetch_log", "quarantine"):
         shutil.copytree(run / name, copy / name)
-    assert retune(str(copy), load(str(strict)), "assemble", share=0.1).made_otherwise == ("dedup", "images")
+    assert retune(str(copy), load(str(strict)), "assemble", share=0.1).made_otherwise == (
+        "filter",
+        "dedup",
+        "images",
+    )
 
 
 def printed(run: Path, path: Path, share: float | None = None) -> list[str]:

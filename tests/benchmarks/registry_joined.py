@@ -20,8 +20,7 @@ from _figures import Figure, arguments, report, say
 from registry import LEVELS, LISTED, apart, peak, urls
 
 from beam_jobs import runner
-from beam_jobs.joins import LISTED as FILE
-from beam_jobs.joins import Listed, join_lists
+from beam_jobs.joins import Listed, join_lists, listed_file
 from beam_jobs.part_files import PartFiles
 from beam_jobs.runner import BeamOptions
 from filters.consent.policy import Policy
@@ -69,7 +68,7 @@ def join(folder: Path, work: Path, asked: int) -> tuple[float, float]:
     run = partial(_run, BeamOptions())
     join_lists(files, policy, "page", sources, partial(asking, asked), run)
     seconds = time.process_time() - started
-    found = sum(len(files.read(FILE, part, list[Listed])) for part in range(PARTS))
+    found = sum(len(files.read(listed_file("page"), part, list[Listed])) for part in range(PARTS))
     if found != PARTS * len(range(0, asked, LISTED)):
         raise RuntimeError(f"{found} found")
     return seconds, peak()
