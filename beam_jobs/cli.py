@@ -50,12 +50,14 @@ def _told(message: object, code: int) -> int:
 def _run(arguments: list[str]) -> None:
     ours, separator, beam = _split(arguments)
     options = parser_of(ours)
-    if separator and options.command not in (*STAGES, "diff"):
+    if separator and options.command not in (*STAGES, "diff", "demo"):
         raise Misconfigured(f"obelics {options.command} runs no job of its own; leave out what follows --")
     if options.command in STAGES:
         _run_stages(options, tuple(beam))
     elif options.command == "diff":
         _diff(options, tuple(beam))
+    elif options.command == "demo":
+        _demo(options, tuple(beam))
     else:
         OTHERS[options.command](options)
 
@@ -131,11 +133,13 @@ def _robots(options: argparse.Namespace) -> None:
     robots_command.ACTIONS[options.action](options)
 
 
-def _demo(options: argparse.Namespace) -> None:
+def _demo(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     from beam_jobs.demo import demo
 
+    job = BeamOptions(beam, options.workers)
+    runner.check_options(job)
     io.check_writable(options.output)
-    demo(options.output, options.workers)
+    demo(options.output, job)
 
 
 OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
@@ -147,7 +151,6 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "view": _view,
     "registry": _registry,
     "robots": _robots,
-    "demo": _demo,
 }
 """The commands that are no stages."""
 

@@ -36,7 +36,7 @@ EXCERPT: Final = 280
 """How much of the dataset is printed: documents, blocks of each, characters of each block."""
 
 
-def demo(output: str, workers: int, console: Console | None = None) -> None:
+def demo(output: str, options: BeamOptions, console: Console | None = None) -> None:
     """Build the sample web in the folder ``output``; print the funnel and three documents.
 
     Raises ``InputError`` if ``output`` is not a local folder, ``RunFailed`` if the build fails.
@@ -53,7 +53,7 @@ def demo(output: str, workers: int, console: Console | None = None) -> None:
         console.print(
             f"capture: {capture(server, archive)} pages of the sample web to {archive}", highlight=False
         )
-        report = build(_session(output, archive, server, workers))
+        report = build(_session(output, archive, server, options))
     console.print()
     render(report, console)
     for row in choose(read_rows(output)):
@@ -95,9 +95,9 @@ def demo_config(address: str) -> Config:
     )
 
 
-def _session(output: str, archive: Path, server: SampleServer, workers: int) -> Session:
+def _session(output: str, archive: Path, server: SampleServer, options: BeamOptions) -> Session:
     archives = inputs.find_archives([str(archive)])
-    return Session(demo_config(server.address), output, output, archives, beam=BeamOptions(workers=workers))
+    return Session(demo_config(server.address), output, output, archives, beam=options)
 
 
 def read_rows(output: str) -> Iterator[dict[str, Any]]:

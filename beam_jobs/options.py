@@ -92,7 +92,11 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     made |= _robots_commands(robots)
     made["view"] = commands.add_parser("view", help="a dataset in the format of another library")
     _view_options(made["view"])
-    made["demo"] = commands.add_parser("demo", help="the built-in sample site, end to end")
+    made["demo"] = commands.add_parser(
+        "demo",
+        help="the built-in sample site, end to end",
+        epilog="What follows a bare -- goes to Apache Beam.",
+    )
     made["demo"].add_argument("--output", metavar="DIR", default="demo", help="the folder to build in (demo)")
     made["demo"].add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
     return top, made

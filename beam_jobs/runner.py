@@ -28,6 +28,13 @@ LOCAL: Final = frozenset({"direct", "directrunner", "local", "fnapirunner"})
 PORTABLE: Final = frozenset({"portablerunner", "sparkrunner", "flinkrunner", "prismrunner"})
 """Runners whose job servers know options of their own, which nobody can check before the job is submitted."""
 
+REFUSED: Final = {
+    "daskrunner": "Beam's Dask runner leaves out branches of a job and gives every output of a step the same elements, "
+    "without a word",
+    "rayrunner": "Beam has no Ray runner, and the one that others began is no longer maintained",
+}
+"""Runners that would write something wrong, and why. They come by any path of modules, or without "Runner"."""
+
 _OURS = re.compile(
     r"^(?:RuntimeError: )?obelics_pipeline\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE
 )
@@ -49,14 +56,19 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from beam_jobs import graph
+
     name, rest = arguments(options)
     workers = min(options.workers, parts)
+    runner: Any = name
     if name == LOCAL_RUNNER and workers > 1:
         rest = [f"--direct_num_workers={workers}", *rest]
-        name = _processes()
+        runner = _processes()
         threading.excepthook = _end_with_the_worker
-    pipeline = beam.Pipeline(runner=name, options=PipelineOptions(rest))
+    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(rest))
     build(pipeline)
+    if name != LOCAL_RUNNER:
+        graph.check(pipeline.to_runner_api(), f"--runner={name}")
     try:
         result = pipeline.run()
         result.wait_until_finish()
@@ -106,7 +118,9 @@ class _BeamParser(argparse.ArgumentParser):
 
 
 def check_options(options: BeamOptions) -> None:
-    """Raise ``Misconfigured`` for an option that Beam does not know (it would drop it silently)."""
+    """Raise ``Misconfigured`` for an option that Beam does not know (it would drop it silently), or a runner that
+    is none, or is refused.
+    """
     if not options.arguments:
         return
     quiet()
@@ -119,9 +133,26 @@ def check_options(options: BeamOptions) -> None:
         except argparse.ArgumentError:  # two of Beam's classes declare the same option
             continue
     runner, rest = arguments(options)
+    _check_runner(runner)
     _, unknown = parser.parse_known_args(rest)
     if unknown and runner.lower() not in PORTABLE:
         raise Misconfigured(_unknown_option(unknown, parser))
+
+
+def _check_runner(name: str) -> None:
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    last = name.rpartition(".")[2].lower()
+    last += "" if last.endswith("runner") else "runner"
+    if last in REFUSED:
+        raise Misconfigured(
+            f"--runner={name}: {REFUSED[last]}; use SparkRunner, FlinkRunner or DataflowRunner"
+        )
+    known = {known.lower(): known for known in StandardOptions.KNOWN_RUNNER_NAMES}
+    if "." not in name and last not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {known[near[0]]}?" if near else f"known: {', '.join(known.values())}"
+        raise Misconfigured(f"--runner={name}: no such runner; {hint}")
 
 
 def _unknown_option(unknown: Sequence[str], parser: argparse.ArgumentParser) -> str:
@@ -146,6 +177,8 @@ def quiet(*, debug: bool = False) -> None:
     """Keep Beam's chatter out of the terminal, from its import on; what matters is raised or counted."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.ERROR, format="obelics: %(message)s")
+        # Beam gives the log of Prism a lower level than the root's
+        logging.getLogger().handlers[0].setLevel(logging.NOTSET if debug else logging.ERROR)
     if debug:
         logger.setLevel(logging.DEBUG)
     elif not logger.isEnabledFor(logging.DEBUG):  # the reason is raised; its tracebacks come with --debug

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from archives import page, write_warc
@@ -14,6 +15,8 @@ from PIL import Image
 from rich.console import Console
 
 from beam_jobs.demo import demo
+from beam_jobs.graph import check
+from beam_jobs.runner import BeamOptions
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +26,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_graph_runs_anywhere() -> Iterator[None]:
+    """Hold the graph of every job that a test runs in this process to what every runner can do."""
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    run = FnApiRunner.run_via_runner_api
+
+    def check_and_run(self: Any, graph: Any, options: Any) -> Any:
+        check(graph, "a job of the tests")
+        return run(self, graph, options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FnApiRunner, "run_via_runner_api", check_and_run)
+        yield
 
 
 class ImageHandler(BaseHTTPRequestHandler):
@@ -134,6 +153,6 @@ def two_archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def demo_built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of the demo, and what it printed."""
     folder, console = tmp_path_factory.mktemp("demo"), Console(file=io.StringIO(), width=100)
-    demo(str(folder), 1, console)
+    demo(str(folder), BeamOptions(), console)
     assert isinstance(console.file, io.StringIO)
     return folder, console.file.getvalue()

@@ -17,6 +17,7 @@ from view_readers import READERS, texts_and_bytes
 
 from beam_jobs.cli import main
 from beam_jobs.demo import BLOCKS, EXCERPT, PORT, choose, demo, demo_config, read_rows, show
+from beam_jobs.runner import BeamOptions
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.image import ImageFacts, inspect
 from obelics_pipeline.report import Report, decode, render
@@ -24,7 +25,7 @@ from obelics_pipeline.sample.server import SampleServer
 
 
 def run(folder: Path) -> None:
-    demo(str(folder), 1, Console(file=io.StringIO()))
+    demo(str(folder), BeamOptions(), Console(file=io.StringIO()))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_only_the_hosts_of_the_sample_lead_to_loopback() -> None:
 
 def test_a_remote_folder_is_refused() -> None:
     with pytest.raises(InputError, match="local folder"):
-        demo("gs://bucket/demo", 1)
+        demo("gs://bucket/demo", BeamOptions())
 
 
 def row(host: str, images: int, slots: int, name: str = "a") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +87,31 @@ def test_options_that_only_a_job_server_knows_are_passed_on() -> None:
     check_options(BeamOptions(("--runner=SparkRunner", "--storage_level=MEMORY_AND_DISK")))
     with pytest.raises(Misconfigured, match="--storage_level: no such Beam option"):
         check_options(BeamOptions(("--storage_level=MEMORY_AND_DISK",)))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("DaskRunner", "--runner=DaskRunner: Beam's Dask runner leaves out branches", id="Dask"),
+        pytest.param("dask", "--runner=dask: Beam's Dask runner leaves out branches", id="its short name"),
+        pytest.param(
+            "apache_beam.runners.dask.dask_runner.DaskRunner",
+            "Dask runner leaves out branches",
+            id="its full name",
+        ),
+        pytest.param("RayRunner", "no longer maintained; use SparkRunner, FlinkRunner or", id="Ray"),
+        pytest.param("SparkRuner", "no such runner; did you mean SparkRunner?", id="misspelt"),
+        pytest.param("xyz", "no such runner; known: DataflowRunner, ", id="like no other"),
+    ],
+)
+def test_runners_that_would_do_it_wrong_are_refused(name: str, told: str) -> None:
+    with pytest.raises(Misconfigured, match=re.escape(told)):
+        check_options(BeamOptions(("--runner", name)))
+
+
+@pytest.mark.parametrize("name", ["spark", "DataflowRunner", "prismrunner", "direct", "my.own.Runner"])
+def test_other_runners_are_not(name: str) -> None:
+    check_options(BeamOptions(("--runner", name)))
 
 
 @pytest.mark.parametrize(
