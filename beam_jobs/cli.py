@@ -182,7 +182,7 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
     archives: tuple[InputEntry, ...] = ()
     source = options.output
     if options.command in ("build", "extract"):
-        archives = inputs.find_archives(options.input)
+        archives = inputs.find_archives(options.input, manners=config.manners)
         if options.command == "build":
             config.result_of("filter")  # opens what the policy names, which would else be done hours later
     else:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from beam_jobs.contact import with_contact
+from beam_jobs.http_file import CONNECTIONS, Manners
 from beam_jobs.lists import versions
 from filters.apply import AssembleOptions, FilterOptions, Share
 from filters.consent.policy import Policy
@@ -41,6 +43,14 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
     which file."""
     max_failed_share: Share = 0.01
     """The job fails if more pages than this share cannot be turned into documents."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = CONNECTIONS
+    """Connections of a process to a web server or an object store that archives are read from. No part of the
+    result."""
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the result depends on: not how fast archives are read."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if name != "connections"}
 
 
 class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
@@ -132,11 +142,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rule = self.assemble.image.nsfw
         return tuple(sorted((rule and rule.limits) or described(self.images.scorer).limits))
 
+    @property
+    def manners(self) -> Manners:
+        """How web servers are asked for archives: under the name by which they are asked for images."""
+        return Manners(with_contact(self.images).signature, self.extract.connections)
+
     def result_of(self, stage: str) -> Any:
         """What the tables of ``stage`` depend on besides its input, for ``section_hash``."""
         section = getattr(self, stage)
         if stage == "extract":
-            return section
+            return section.result
         if stage == "dedup":  # asks the rules on documents once more if it takes something out of them
             return [section, self.filter.document, self.text.as_data()] if section.prunes else section
         if stage == "assemble":

@@ -12,6 +12,7 @@ import msgspec
 
 from beam_jobs import io, stages
 from beam_jobs.config import ExtractSection
+from beam_jobs.http_file import Manners
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, Writer, document_writer, flat_writer, weight
 from beam_jobs.stages import EXTRACT, Plan, Session
@@ -35,13 +36,15 @@ def plan(session: Session) -> Plan:
     made = stages.plan(session, EXTRACT, session.config.result_of("extract"), session.archives, sum(counts))
     archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=True)]
 
+    work = partial(extract_part, section=section, manners=session.config.manners)
+
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Archives" >> beam.Create(archives, reshuffle=False)
             | "CutIntoRanges" >> beam.FlatMap(_ranges, section.range_bytes)
             | "SpreadRanges" >> beam.Reshuffle()
-            | "ExtractDocuments" >> beam.ParDo(DoPart(made.space, partial(extract_part, section=section)))
+            | "ExtractDocuments" >> beam.ParDo(DoPart(made.space, work))
         )
 
     return msgspec.structs.replace(made, build=build, seal=partial(_refuse_too_many_failures, section))
@@ -57,13 +60,15 @@ def _cut(path: str, size: int, range_bytes: int) -> list[tuple[int, int]]:
     return dump.ranges(path, size, range_bytes) if dump.is_dump(path) else warc.split(size, range_bytes)
 
 
-def extract_part(part: Part, path: str, start: int, stop: int, section: ExtractSection) -> Tally:
+def extract_part(
+    part: Part, path: str, start: int, stop: int, section: ExtractSection, manners: Manners
+) -> Tally:
     """Extract the pages whose records begin in ``[start, stop)`` of the archive at ``path``."""
     tally = counting("records", "pages", "paragraphs", "images")
     files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
     with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
         extraction = _Extraction(tally, documents, failures, section)
-        with io.open_read(path) as stream:
+        with io.open_read(path, manners) as stream:
             read = dump.read_articles if dump.is_dump(path) else warc.read_pages
             name = name_of(path)
             for record in read(stream, name, start=start, stop=stop, max_page_bytes=section.max_page_bytes):

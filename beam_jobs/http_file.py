@@ -1,18 +1,47 @@
-"""Files of a web server, read by ranges."""
+"""Files of a web server, read by ranges, politely: few connections, a name, and patience when it asks for it."""
 
 from __future__ import annotations
 
-import io
-import time
-from typing import Any, BinaryIO, Final, cast
+import re
+from functools import cache
+from typing import Any, Final
 
-from obelics_pipeline.errors import InputError
+import msgspec
 
-ATTEMPTS: Final = 5
+from beam_jobs import ranged
+from beam_jobs.contact import with_contact
+from beam_jobs.ranged import Broken
+from obelics_pipeline.errors import InputError, RunFailed
+from obelics_pipeline.fetch_types import FetchOptions
+
 TIMEOUT: Final = 60.0
 """Seconds without an answer or a byte."""
 
-BUFFER: Final = 1 << 20
+CONNECTIONS: Final = 4
+"""Connections of a process to a server, as a default: a dozen processes are fifty, no crowd."""
+
+_REDIRECTS: Final = 5
+_BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SLOW_DOWN: Final = re.compile(
+    rb"slow ?down|reduce your request rate|too many requests|too much traffic", re.IGNORECASE
+)
+"""What S3 and the servers before it say with a 403 that is about the rate of requests, not about rights."""
+
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_NO_BYTES: Final = re.compile(r"bytes \*/(\d+)")
+_HINTS: Final = {
+    401: "it asks who we are; archives are read without a name, so name a public address",
+    403: "it is not for everybody; is the address right?",
+    404: "there is no such file; is the address right?",
+    410: "the file is gone",
+}
+
+
+class Manners(msgspec.Struct, frozen=True):
+    """How a web server is asked: under which name, and on how many ``connections`` a process has at once."""
+
+    signature: str = msgspec.field(default_factory=lambda: with_contact(FetchOptions()).signature)
+    connections: int = CONNECTIONS
 
 
 def is_http(path: str) -> bool:
@@ -20,89 +49,147 @@ def is_http(path: str) -> bool:
     return path.startswith(("https://", "http://"))
 
 
-def open_http(url: str) -> BinaryIO:
-    """A seekable, buffered stream over the bytes at ``url``; the server has to serve ranges.
+class HttpSource:
+    """The file at a URL (a ``ranged.Source``)."""
 
-    Raises ``InputError`` if there is no such file. A connection that breaks is taken up where it broke.
-    """
-    return cast(BinaryIO, io.BufferedReader(HttpFile(url), BUFFER))
+    def __init__(self, url: str, manners: Manners | None = None) -> None:
+        self.name = url
+        self._manners = manners or Manners()
+        self._etag: str | None = None
 
+    def length(self) -> int:
+        """Ask with HEAD; ``InputError`` if there is no file, or no length."""
+        answer = self._ask("HEAD", {})
+        answer.close()
+        if answer.status_code != 200 or "Content-Length" not in answer.headers:
+            raise InputError(f"{self.name}: HTTP {answer.status_code} or no length; is the address right?")
+        return int(answer.headers["Content-Length"])
 
-class HttpFile(io.RawIOBase):
-    """One open request, from the position of the last seek; a new one only after a seek or a break."""
+    def open(self, start: int, stop: int | None) -> tuple[ranged.Body | None, int]:
+        """Ask for a range; ``RunFailed`` if the server sends something else or another file than before."""
+        wanted = f"bytes={start}-{'' if stop is None else stop - 1}"
+        answer = self._ask("GET", {"Range": wanted})
+        stated = answer.headers.get("Content-Range", "")
+        if answer.status_code == 416 and (beyond := _NO_BYTES.match(stated)):
+            answer.close()
+            return None, int(beyond[1])
+        try:
+            length = self._length_in(stated, start) if answer.status_code == 206 else self._refuse(answer)
+            self._check_etag(answer)
+        except Exception:
+            answer.close()
+            raise
+        return _HttpBody(answer), length
 
-    def __init__(self, url: str) -> None:
+    def _length_in(self, stated: str, start: int) -> int:
+        found = _CONTENT_RANGE.match(stated)
+        if found is None or int(found[1]) != start:
+            raise Broken(f"asked for bytes from {start}, and the answer is {stated or 'of no stated range'}")
+        return int(found[3])
+
+    def _refuse(self, answer: Any) -> int:
+        if answer.status_code == 200:
+            raise RunFailed(
+                f"{self.name}: the server serves no ranges; copy the file to where they are served"
+            )
+        raise RunFailed(f"{self.name}: HTTP {answer.status_code} instead of a range of its bytes")
+
+    def _check_etag(self, answer: Any) -> None:
+        etag = answer.headers.get("ETag")
+        if etag and self._etag and etag != self._etag:
+            raise RunFailed(f"{self.name}: changed while it was read (other ETag); run the command again")
+        if etag and not etag.startswith("W/"):
+            self._etag = etag
+
+    def _ask(self, method: str, headers: dict[str, str]) -> Any:
+        """The answer, its body not yet read; ``Broken`` if asking again may help, ``InputError`` if it will not."""
         import requests
+
+        headers = headers | {"User-Agent": self._manners.signature}
+        try:
+            answer = _session(self._manners.connections).request(
+                method, self.name, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=True
+            )
+        except (
+            requests.TooManyRedirects,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+        ) as error:
+            raise InputError(f"{self.name}: {error}") from None
+        except requests.RequestException as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise InputError(
+                    f"{self.name}: nobody that is trusted vouches for this server; name the authority's file in "
+                    "REQUESTS_CA_BUNDLE if it is yours"
+                ) from None
+            raise Broken(_told(error)) from error
+        if answer.ok or answer.status_code == 416:
+            return answer
+        with answer:
+            said = _beginning(answer)
+            status = answer.status_code
+            if status in _BUSY or (status == 403 and _SLOW_DOWN.search(said)):
+                raise Broken(f"HTTP {status}", _retry_after(answer.raw))
+        raise InputError(f"{self.name}: HTTP {status}: {_HINTS.get(status, 'is the address right?')}")
+
+
+class _HttpBody:
+    """The body of a response, ended when it is closed, so that its connection is free for others."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def read(self, size: int) -> bytes:
+        """What has arrived, at most ``size`` bytes."""
         import urllib3
 
-        self._broken = (OSError, urllib3.exceptions.HTTPError)  # requests' errors are OSErrors
-        self._session = requests.Session()
-        self._session.headers["Accept-Encoding"] = "identity"  # ranges are of the bytes as stored
-        self._url = url
-        self._position = 0
-        self._response: Any = None
-        self._length = self._read_length()
-
-    def _read_length(self) -> int:
-        response = self._session.head(self._url, allow_redirects=True, timeout=TIMEOUT)
-        if response.status_code != 200 or "Content-Length" not in response.headers:
-            raise InputError(f"{self._url}: HTTP {response.status_code} or no length; is the address right?")
-        return int(response.headers["Content-Length"])
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """The position of the next byte read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position; costs nothing until the next read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
-        if start + offset != self._position:
-            self._drop()
-        self._position = max(0, start + offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer`` with what comes next; 0 at the end."""
-        if self._position >= self._length:
-            return 0
-        for attempt in range(ATTEMPTS):
-            try:
-                data = self._open().read(len(buffer))
-            except self._broken:
-                data = b""
-            if data:
-                buffer[: len(data)] = data
-                self._position += len(data)
-                return len(data)
-            self._drop()
-            time.sleep(0.5 * 2**attempt)
-        raise OSError(f"{self._url}: no bytes at {self._position} after {ATTEMPTS} attempts")
-
-    def _open(self) -> Any:
-        if self._response is None:
-            headers = {"Range": f"bytes={self._position}-"}
-            response = self._session.get(self._url, headers=headers, stream=True, timeout=TIMEOUT)
-            if response.status_code != 206:
-                response.close()
-                raise OSError(f"{self._url}: HTTP {response.status_code} instead of a range")
-            self._response = response
-        return self._response.raw
-
-    def _drop(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None
+        try:
+            data: bytes = self._answer.raw.read1(size)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            raise Broken(_told(error)) from error
+        return data
 
     def close(self) -> None:
-        """End the request."""
-        self._drop()
-        self._session.close()
-        super().close()
+        """Give the connection back, or end it if there is more to come."""
+        self._answer.close()
+
+
+@cache
+def _session(connections: int) -> Any:
+    """The session of this process: a pool of so many connections to each server, for which all threads wait."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    session.max_redirects = _REDIRECTS
+    session.headers["Accept-Encoding"] = "identity"  # ranges are of the bytes as stored
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=connections, pool_block=True))
+    return session
+
+
+def _beginning(answer: Any) -> bytes:
+    import urllib3
+
+    try:
+        data: bytes = answer.raw.read1(ranged.PIECE)
+    except (OSError, urllib3.exceptions.HTTPError):
+        data = b""
+    return data
+
+
+def _retry_after(response: Any) -> float | None:
+    import urllib3
+
+    try:
+        seconds: float | None = urllib3.Retry().get_retry_after(response)
+    except urllib3.exceptions.InvalidHeader:
+        seconds = None
+    return seconds
+
+
+def _told(error: Exception) -> str:
+    """The first cause of an error, without the addresses of objects that libraries tell with it."""
+    while isinstance(error.__context__, Exception):
+        error = error.__context__
+    return f"{type(error).__name__}: {error}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import apache_beam as beam
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from beam_jobs import io, stages
 from beam_jobs.candidates import Fetched, Outcome, ReservedCandidates, Shown, follow, merged, shown_images
 from beam_jobs.config import ImagesSection
+from beam_jobs.contact import CONTACT, with_contact
 from beam_jobs.denylists import deny_lists, unnamed, write_quarantine
 from beam_jobs.earlier_images import Known, KnownImages, ReadKnown, earlier_runs, with_bounds
 from beam_jobs.joins import join_lists, told_lists
@@ -38,9 +38,6 @@ from obelics_pipeline.images_table import FetchLog, ImageFile, ImageResult
 from obelics_pipeline.tables import CONSENT
 from obelics_pipeline.url import canonical
 
-CONTACT: Final = "OBELICS_CONTACT"
-"""The variable of the environment that stands in for ``images.contact``."""
-
 Row: TypeAlias = tuple[str, int, tuple[str, ...]]
 """A URL, the number of slots that show it, its candidates; or the key of one, 0, what a page said that reserves it."""
 
@@ -58,10 +55,7 @@ def who_asks(section: ImagesSection) -> ImagesSection:
     Where private addresses are allowed the servers are one's own, as in the demo and in tests. ``ConfigError``, too, if
     img2dataset is to ask and cannot.
     """
-    try:
-        section = msgspec.structs.replace(section, contact=section.contact or os.environ.get(CONTACT, ""))
-    except ValueError as error:
-        raise ConfigError(f"{CONTACT}: {error}") from error
+    section = with_contact(section)
     if not section.contact and not section.allow_private:
         raise ConfigError(
             "images.contact: not set, and the owners of servers have to be able to reach who asks; write "

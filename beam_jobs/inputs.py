@@ -9,14 +9,16 @@ from functools import partial
 from typing import BinaryIO
 
 from beam_jobs import io
-from beam_jobs.http_file import is_http
+from beam_jobs.http_file import Manners, is_http
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.records import is_gzipped
 from obelics_pipeline.wikimedia import dump
 
 
-def find_archives(arguments: Sequence[str], option: str = "--input") -> tuple[InputEntry, ...]:
+def find_archives(
+    arguments: Sequence[str], option: str = "--input", manners: Manners | None = None
+) -> tuple[InputEntry, ...]:
     """The archives that ``arguments`` (paths, globs, URLs, ``@list.txt``) of ``option`` name, each once, in order.
 
     Archives are WARC files and, by their names, Wikimedia's dumps. Raises ``InputError`` for a file that is not
@@ -25,7 +27,7 @@ def find_archives(arguments: Sequence[str], option: str = "--input") -> tuple[In
     with io.reaching(option):
         paths = list(dict.fromkeys(_expand(arguments, option)))
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(partial(_entry_or_why_not, option), paths))
+        found = list(pool.map(partial(_entry_or_why_not, option, manners), paths))
     unusable = [entry for entry in found if isinstance(entry, InputError)]
     if unusable:
         others = f" (and {len(unusable) - 1} more of the files)" if len(unusable) > 1 else ""
@@ -33,9 +35,9 @@ def find_archives(arguments: Sequence[str], option: str = "--input") -> tuple[In
     return tuple(entry for entry in found if isinstance(entry, InputEntry))
 
 
-def _entry_or_why_not(option: str, path: str) -> InputEntry | InputError:
+def _entry_or_why_not(option: str, manners: Manners | None, path: str) -> InputEntry | InputError:
     try:
-        return _entry(option, path)
+        return _entry(option, manners, path)
     except InputError as error:
         return error
 
@@ -69,11 +71,11 @@ def _matches(pattern: str, where: str) -> list[str]:
     raise InputError(f"{where} {pattern}: no file matches; is the folder right?")
 
 
-def _entry(option: str, path: str) -> InputEntry:
+def _entry(option: str, manners: Manners | None, path: str) -> InputEntry:
     if io.is_local(path) and os.path.isdir(path):
         raise InputError(f"{option} {path}: it is a folder; write '{path.rstrip('/')}/*.warc.gz'")
     with io.reaching(f"{option} {path}"):
-        length = io.size(path)
+        length = io.size(path, manners)
     if length is None:
         raise InputError(f"{option} {path}: no such file")
     if not io.is_local(path):

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from beam_jobs.http_file import is_http, open_http
+from beam_jobs import ranged
+from beam_jobs.http_file import HttpSource, Manners, is_http
 from obelics_pipeline.errors import InputError
 
 
@@ -35,16 +36,28 @@ def _remote() -> Any:
     return FileSystems
 
 
-def open_read(path: str) -> BinaryIO:
-    """A seekable stream over the bytes of ``path`` as stored, never decompressed."""
+def open_read(path: str, manners: Manners | None = None) -> BinaryIO:
+    """A seekable stream over the bytes of ``path`` as stored, never decompressed.
+
+    ``manners`` are for web servers.
+    """
     if is_local(path):
         return open(path, "rb")
     if is_http(path):
-        return open_http(path)
+        return ranged.buffered(HttpSource(path, manners))
     from apache_beam.io.filesystem import CompressionTypes
 
     stream = _remote().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     return cast(BinaryIO, stream)
+
+
+def read_range(path: str, start: int, stop: int, manners: Manners | None = None) -> bytes:
+    """The bytes of ``[start, stop)`` of ``path``, and no others; fewer if it ends before."""
+    if is_http(path):
+        return ranged.read_range(HttpSource(path, manners), start, stop)
+    with open_read(path) as stream:
+        stream.seek(start)
+        return stream.read(stop - start)
 
 
 def open_write(path: str) -> BinaryIO:
@@ -96,13 +109,12 @@ def sizes_below(folder: str, pattern: str) -> dict[str, int]:
     return sizes(join(glob.escape(folder), pattern))
 
 
-def size(path: str) -> int | None:
+def size(path: str, manners: Manners | None = None) -> int | None:
     """The length of the file ``path`` in bytes; None if there is no such file."""
     if is_local(path):
         return os.path.getsize(path) if os.path.isfile(path) else None
     if is_http(path):
-        with open_http(path) as stream:
-            return stream.seek(0, os.SEEK_END)
+        return ranged.RangedFile(HttpSource(path, manners)).length
     return sizes(glob.escape(path)).get(path)
 
 

@@ -25,6 +25,7 @@ class Request(msgspec.Struct, frozen=True):
 
     path: str
     headers: dict[str, str]
+    method: str = "GET"
 
     @property
     def case(self) -> str:
@@ -106,7 +107,8 @@ class FaultServer:
 def _parsed(head: bytes) -> Request:
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines if line)
-    return Request(first.split(" ")[1], {name.lower(): value for name, value in headers.items()})
+    method, path, _ = first.split(" ")
+    return Request(path, {name.lower(): value for name, value in headers.items()}, method)
 
 
 # Bodies

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from beam_jobs.cli import main
 from beam_jobs.config import ImagesSection
-from beam_jobs.images import CONTACT, who_asks
+from beam_jobs.contact import CONTACT
+from beam_jobs.images import who_asks
 from obelics_pipeline.engine import Engine
 from obelics_pipeline.errors import ConfigError
 

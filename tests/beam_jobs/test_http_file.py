@@ -1,102 +1,227 @@
-"""Archives on a web server: by ranges, across broken connections."""
+"""Archives on a web server: by ranges, whatever becomes of connections."""
 
 from __future__ import annotations
 
+import random
+import ssl
 import threading
+import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from itertools import count
 
 import pytest
+import trustme
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from beam_jobs import http_file, inputs
-from beam_jobs.http_file import open_http
-from obelics_pipeline.errors import InputError
+from beam_jobs import http_file, inputs, io, ranged
+from beam_jobs.http_file import Manners
+from obelics_pipeline.errors import InputError, RunFailed
+from tests import rangeserver
+from tests.faultserver import CASES, FaultServer, reply
+from tests.rangeserver import cut, reset, says, serve, stall
 
-DATA = bytes(range(256)) * 40_000
-
-
-class RangeHandler(BaseHTTPRequestHandler):
-    """``/file`` serves ranges, ``/broken`` ends each answer after 3 MB, ``/whole`` ignores ranges."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self._head(404 if self.path == "/none" else 200, len(DATA))
-
-    def do_GET(self) -> None:
-        start = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
-        body = DATA[start:]
-        self._head(200 if self.path == "/whole" else 206, len(body))
-        if self.path == "/broken" and len(body) > 3_000_000:
-            self.wfile.write(body[:3_000_000])
-            self.close_connection = True
-        else:
-            self.wfile.write(body)
-
-    def _head(self, status: int, length: int) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-class QuietServer(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that closes early is no news."""
+DATA = bytes(range(256)) * 4_000
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    running = QuietServer(("127.0.0.1", 0), RangeHandler)
-    running.daemon_threads = True
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_port}"
-    running.shutdown()
-    running.server_close()
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as running:
+        yield running
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_file.time, "sleep", lambda seconds: None)
+@pytest.fixture(autouse=True, scope="module")
+def _no_waiting() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranged, "FIRST_WAIT", 0.001)
+        patch.setattr(ranged, "LONGEST_WAIT", 0.002)
+        yield
 
 
-@pytest.mark.parametrize("path", ["file", "broken"])
-def test_all_bytes_arrive(server: str, path: str) -> None:
-    with open_http(f"{server}/{path}") as stream:
-        assert stream.read() == DATA
+def read(server: FaultServer, name: str = "file") -> bytes:
+    with io.open_read(server.url(name)) as stream:
+        return stream.read()
+
+
+@given(
+    cuts=st.lists(st.tuples(st.integers(0, len(DATA)), st.booleans()), max_size=9),
+    place=st.tuples(st.integers(0, len(DATA)), st.integers(0, len(DATA))),
+)
+@settings(max_examples=40, deadline=None)
+def test_cut_connections_cost_no_byte_and_add_none(
+    server: FaultServer, cuts: list[tuple[int, bool]], place: tuple[int, int]
+) -> None:
+    faults = [cut(after, reset) if hard else cut(after) for after, hard in cuts]
+    serve("file", DATA, faults)
+    assert read(server) == DATA
+    serve("file", DATA, faults)
+    start, stop = sorted(place)
+    assert io.read_range(server.url("file"), start, stop) == DATA[start:stop]
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=10, deadline=None)
+def test_a_server_that_often_has_no_time_is_read_to_the_end(server: FaultServer, seed: int) -> None:
+    chance = random.Random(seed)
+    busy = (says(503, b"<Code>SlowDown</Code>") if chance.random() < 0.2 else cut(50_000) for _ in count())
+    serve("file", DATA, busy)
+    assert read(server) == DATA
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(says(403, b"<Error><Code>SlowDown</Code></Error>"), id="403 that is about the rate"),
+        pytest.param(says(429), id="429"),
+        pytest.param(says(500), id="500"),
+        pytest.param(says(503, Retry_After="soon"), id="503 with a Retry-After that is none"),
+        pytest.param(rangeserver.another_range, id="another range"),
+        pytest.param(says(206, b"abc"), id="a range that is not stated"),
+        pytest.param(stall(1000), id="a body that stalls"),
+    ],
+)
+def test_faults_that_pass(
+    server: FaultServer, fault: rangeserver.Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_file, "TIMEOUT", 0.3)
+    serve("file", DATA, [fault, cut(1000), fault])
+    assert read(server) == DATA
+
+
+@pytest.mark.parametrize(
+    ("fault", "says_"),
+    [
+        pytest.param(rangeserver.ignores_ranges, "serves no ranges; copy the file", id="no ranges"),
+        pytest.param(rangeserver.another_length, "changed while it was read", id="another length"),
+        pytest.param(
+            says(206, b"a", Content_Range=f"bytes 1000-1000/{len(DATA)}", ETag='"2"'), "other ETag", id="ETag"
+        ),
+        pytest.param(says(401), "HTTP 401: it asks who we are", id="401"),
+        pytest.param(says(403, b"AccessDenied"), "HTTP 403: it is not for everybody", id="403"),
+        pytest.param(says(404), "HTTP 404: there is no such file", id="404"),
+        pytest.param(says(302, Location="/loop"), "Exceeded 5 redirects", id="a loop of redirects"),
+        pytest.param(says(302), "HTTP 302 instead of a range", id="a redirect to nowhere"),
+    ],
+)
+def test_what_no_patience_mends_is_told_at_once(
+    server: FaultServer, fault: rangeserver.Fault, says_: str
+) -> None:
+    asked = serve("file", DATA, [cut(1000), fault])
+    with pytest.raises((InputError, RunFailed), match=says_):
+        read(server)
+    assert len(asked) == 2
+
+
+def test_patience_ends(server: FaultServer) -> None:
+    asked = serve("file", DATA, (says(503) for _ in count()))
+    with pytest.raises(
+        RunFailed, match=r"file at 0: given up after 12 attempts \(HTTP 503\); run the command again"
+    ):
+        read(server)
+    assert len(asked) == ranged.ATTEMPTS
+
+
+def test_a_server_that_asks_for_time_gets_it_within_bounds(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve("file", DATA, [says(503, Retry_After="1")])
+    before = time.monotonic()
+    assert read(server) == DATA
+    assert 1 <= time.monotonic() - before < 3
+    serve("file", DATA, [says(503, Retry_After="3600")])
+    monkeypatch.setattr(ranged, "PATIENCE", 200)
+    with pytest.raises(RunFailed, match="given up after 1 attempts"):
+        read(server)
+
+
+def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranged, "ATTEMPTS", 2)
+    with FaultServer() as gone:
+        url = gone.url("file")
+    with pytest.raises(RunFailed, match=r"given up after 2 attempts .*refused"):
+        inputs.find_archives([url])
 
 
 @pytest.mark.parametrize(
     ("offset", "whence", "position"),
     [
         pytest.param(0, 0, 0, id="the beginning"),
-        pytest.param(5_000_001, 0, 5_000_001, id="the middle"),
+        pytest.param(500_001, 0, 500_001, id="the middle"),
         pytest.param(-7, 2, len(DATA) - 7, id="from the end"),
         pytest.param(0, 2, len(DATA), id="the end"),
     ],
 )
-def test_a_seek_leads_to_its_place(server: str, offset: int, whence: int, position: int) -> None:
-    with open_http(f"{server}/file") as stream:
+def test_a_seek_leads_to_its_place(server: FaultServer, offset: int, whence: int, position: int) -> None:
+    serve("file", DATA)
+    with io.open_read(server.url("file")) as stream:
         stream.read(1000)
         assert stream.seek(offset, whence) == position
         assert stream.read(300) == DATA[position : position + 300]
 
 
-def test_a_server_without_ranges_is_an_error(server: str) -> None:
-    with (
-        open_http(f"{server}/whole") as stream,
-        pytest.raises(OSError, match="no bytes at 0 after 5 attempts"),
-    ):
-        stream.read(10)
+def test_a_range_asks_for_its_bytes_alone(server: FaultServer) -> None:
+    asked = serve("file", DATA)
+    url = server.url("file")
+    assert io.read_range(url, 100_000, 100_010) == DATA[100_000:100_010]
+    assert io.read_range(url, len(DATA) - 5, len(DATA) + 5) == DATA[-5:]
+    assert io.read_range(url, len(DATA), len(DATA) + 5) == b""
+    assert asked == [10, 5]
 
 
-def test_a_missing_file_is_the_callers_mistake(server: str) -> None:
-    with pytest.raises(InputError, match="/none: HTTP 404"):
-        inputs.find_archives([f"{server}/none"])
+def test_redirects_are_followed(server: FaultServer) -> None:
+    serve("file", DATA)
+    CASES["moved"] = reply(302, Location="/file")
+    assert read(server, "moved") == DATA
 
 
-def test_a_url_is_an_input_with_its_length(server: str) -> None:
-    (entry,) = inputs.find_archives([f"{server}/file"])
+def test_the_server_is_told_who_asks(server: FaultServer) -> None:
+    serve("file", DATA)
+    assert io.read_range(server.url("file"), 0, 9, Manners("name/1.0 (+https://who.example/)")) == DATA[:9]
+    assert server.requests[-1].headers["user-agent"] == "name/1.0 (+https://who.example/)"
+
+
+@contextmanager
+def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with authority.cert_pem.tempfile() as path, FaultServer(context) as running:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", path)
+        yield running
+
+
+def test_https_is_read_across_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with trusted(monkeypatch) as server:
+        serve("file", DATA, [cut(70_000), says(503), cut(1, reset), cut(200_000)])
+        assert read(server) == DATA
+
+
+def test_a_certificate_of_nobody_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with trusted(monkeypatch) as server:
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        serve("file", DATA)
+        with pytest.raises(InputError, match="nobody that is trusted vouches"):
+            read(server)
+
+
+def test_a_process_has_no_more_connections_than_it_may() -> None:
+    with FaultServer() as server:
+        manners = Manners(connections=2)
+        threads = [threading.Thread(target=io.size, args=(server.url("slow"), manners)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (server.most_at_once, len(server.requests)) == (2, 6)
+
+
+def test_a_missing_file_is_the_callers_mistake(server: FaultServer) -> None:
+    with pytest.raises(InputError, match="/404: HTTP 404: there is no such file"):
+        inputs.find_archives([server.url("404")])
+
+
+def test_a_url_is_an_input_with_its_length(server: FaultServer) -> None:
+    serve("file", DATA)
+    (entry,) = inputs.find_archives([server.url("file")])
     assert entry.bytes == len(DATA)
