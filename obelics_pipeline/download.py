@@ -67,6 +67,9 @@ class _Wanted(msgspec.Struct, frozen=True):
     budget: ByteBudget | None = None
 
 
+_SMALL: Final = 4096
+"""Bytes of a chunk that what comes next is added to."""
+
 _HOST_FILE: Final = _Wanted(MAX_BYTES, lambda signals: None, {"Accept": "*/*"}, cut=True)
 """What a host says of itself is read whatever its headers say."""
 
@@ -222,24 +225,29 @@ class Client:
 
     async def _with_body(self, answer: Answer, response: aiohttp.ClientResponse, wanted: _Wanted) -> Answer:
         limit = wanted.max_bytes
-        body = bytearray()
+        chunks: list[bytes] = []  # joined once: a buffer that grows leaves holes in the memory of the process
+        length = 0
         begun = time.monotonic()
         too_large = (response.content_length or 0) > limit and not wanted.cut
         try:
             while not too_large and (chunk := await response.content.readany()):
-                body += chunk
-                too_large = len(body) > limit
+                if chunks and len(chunks[-1]) < _SMALL:  # a drip of single bytes is no list of millions
+                    chunks[-1] += chunk
+                else:
+                    chunks.append(chunk)
+                length += len(chunk)
+                too_large = length > limit
                 seconds = time.monotonic() - begun
-                if seconds > RATE_SECONDS and len(body) < self._options.min_rate * seconds:
-                    detail = f"{len(body)} bytes in {seconds:.0f} s"
+                if seconds > RATE_SECONDS and length < self._options.min_rate * seconds:
+                    detail = f"{length} bytes in {seconds:.0f} s"
                     return msgspec.structs.replace(answer, status=FetchStatus.TIMEOUT, detail=detail)
         except (aiohttp.ClientError, ConnectionError):
-            detail = f"broke off after {len(body)} bytes"
+            detail = f"broke off after {length} bytes"
             return msgspec.structs.replace(answer, status=FetchStatus.TRUNCATED, detail=detail)
         if too_large and not wanted.cut:
             detail = f"more than {limit} bytes"
             return msgspec.structs.replace(answer, status=FetchStatus.TOO_LARGE, detail=detail)
-        return msgspec.structs.replace(answer, body=bytes(body))
+        return msgspec.structs.replace(answer, body=b"".join(chunks))
 
 
 class _Names(AbstractResolver):
