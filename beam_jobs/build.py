@@ -29,11 +29,7 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     ``RunFailed`` if a stage fails or if an item is not accounted for.
     """
     wanted = list(names)
-    if "images" in wanted:
-        images.check(session)  # before hours of other work
-        scores.check_scorer(session.config.images)
-    if "export" in wanted:
-        check_release(session.config.export)
+    check(session, wanted)
     done = []
     for name in wanted:
         finished = stages.run(PLANS[name](session), session)
@@ -45,6 +41,16 @@ def build(session: Session, names: Iterable[str] = tuple(PLANS)) -> Report:
     report.check()
     io.write_atomically(io.join(session.output, "report.json"), report.encode())
     return report
+
+
+def check(session: Session, names: Iterable[str]) -> None:
+    """Raise ``Misconfigured`` for what the stages ``names`` would find wrong after hours of other work."""
+    wanted = set(names)
+    if "images" in wanted:
+        images.check(session)
+        scores.check_scorer(session.config.images)
+    if "export" in wanted:
+        check_release(session.config.export)
 
 
 def _before(output: str, first: str) -> list[StageReport]:

@@ -170,8 +170,13 @@ def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     from beam_jobs.build import PLANS, build
     from obelics_pipeline.report import ending, render
 
-    report = build(session, PLANS if options.command == "build" else [options.command])
-    console = Console()
+    console, names = Console(), list(PLANS) if options.command == "build" else [options.command]
+    if options.dry_run:
+        from beam_jobs.dry_run import dry_run
+
+        dry_run(session, names, console)
+        return
+    report = build(session, names)
     render(report, console)
     if said := ending(report, io.join(options.output, "dataset")):
         console.print(f"\n{said}", highlight=False, markup=False, soft_wrap=True)

@@ -22,6 +22,7 @@ from obelics_pipeline.dataset_rows import TextForm
 from obelics_pipeline.dom.extract import ExtractOptions
 from obelics_pipeline.engine import Engine
 from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.estimate import CostOptions
 from obelics_pipeline.faces import identity as detector_identity
 from obelics_pipeline.fetch_types import FetchOptions
 from obelics_pipeline.registry import Registry
@@ -120,7 +121,7 @@ class ExportSection(ReleaseOptions, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What texts are measured by, what consent is, and one section per stage.
+    """What texts are measured by, what consent is, one section per stage, and what ``--dry-run`` takes things to cost.
 
     What is not written has its default; rules that are not named are off.
     """
@@ -133,6 +134,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: ImagesSection = ImagesSection()
     assemble: AssembleOptions = AssembleOptions()
     export: ExportSection = ExportSection()
+    cost: CostOptions = CostOptions()
 
     @property
     def unsafe_labels(self) -> tuple[str, ...]:

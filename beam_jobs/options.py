@@ -125,6 +125,9 @@ def _stage_options(command: Parser, name: str) -> None:
             help="an earlier run, whose documents come before those of this one; may be given again",
         )
     command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
+    command.add_argument(
+        "--dry-run", action="store_true", help="print what would run, how long it takes and what it costs"
+    )
     command.add_argument("--debug", action="store_true", help="show the traceback of a job that fails")
 
 

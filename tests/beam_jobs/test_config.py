@@ -36,7 +36,7 @@ MISTAKES = [
     pytest.param("? [a]\n: b", "not YAML: line 1, column 3: found unhashable key", id="a list as key"),
     pytest.param(
         "fitler: {}",
-        "no section 'fitler'; did you mean 'filter'? known: assemble, consent, dedup, ",
+        "no section 'fitler'; did you mean 'filter'? known: assemble, consent, cost, dedup, ",
         id="section",
     ),
     pytest.param("filter: 3", "filter: 3 is no mapping", id="section is a number"),
