@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import apache_beam as beam
 import msgspec
 
-from beam_jobs import io, stages
+from beam_jobs import io, selected, stages
 from beam_jobs.config import ExtractSection
 from beam_jobs.http_file import Manners
 from beam_jobs.parts import Part, counting
@@ -24,6 +23,7 @@ from obelics_pipeline.dom.extract import ExtractOptions, extract_document
 from obelics_pipeline.errors import PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.parquet import ZSTD
+from obelics_pipeline.selection import is_selection
 from obelics_pipeline.tables import FAILURES, Failure
 from obelics_pipeline.wikimedia import dump
 
@@ -32,6 +32,7 @@ def plan(session: Session) -> Plan:
     """Cut the archives into ranges, one part each, in the order of the input."""
     section = session.config.extract
     counts = [len(_cut(entry.path, entry.bytes, section.range_bytes)) for entry in session.archives]
+    chosen = any(is_selection(entry.path) for entry in session.archives)
     firsts = [sum(counts[:index]) for index in range(len(counts))]
     made = stages.plan(session, EXTRACT, session.config.result_of("extract"), session.archives, sum(counts))
     archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=True)]
@@ -47,7 +48,9 @@ def plan(session: Session) -> Plan:
             | "ExtractDocuments" >> beam.ParDo(DoPart(made.space, work))
         )
 
-    return msgspec.structs.replace(made, build=build, seal=partial(_refuse_too_many_failures, section))
+    return msgspec.structs.replace(
+        made, build=build, seal=partial(_refuse_too_many_failures, section, chosen)
+    )
 
 
 def _ranges(archive: tuple[int, str, int], range_bytes: int) -> Iterator[tuple[int, str, int, int]]:
@@ -57,23 +60,39 @@ def _ranges(archive: tuple[int, str, int], range_bytes: int) -> Iterator[tuple[i
 
 
 def _cut(path: str, size: int, range_bytes: int) -> list[tuple[int, int]]:
+    if is_selection(path):
+        return selected.cut(path, range_bytes)
     return dump.ranges(path, size, range_bytes) if dump.is_dump(path) else warc.split(size, range_bytes)
 
 
 def extract_part(
     part: Part, path: str, start: int, stop: int, section: ExtractSection, manners: Manners
 ) -> Tally:
-    """Extract the pages whose records begin in ``[start, stop)`` of the archive at ``path``."""
+    """Extract the pages whose records begin in ``[start, stop)`` of the archive at ``path``; of a selection, those of
+    the rows ``[start, stop)``.
+    """
     tally = counting("records", "pages", "paragraphs", "images")
     files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
     with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
         extraction = _Extraction(tally, documents, failures, section)
-        with io.open_read(path, manners) as stream:
-            read = dump.read_articles if dump.is_dump(path) else warc.read_pages
-            name = name_of(path)
-            for record in read(stream, name, start=start, stop=stop, max_page_bytes=section.max_page_bytes):
-                extraction.take(record, name)
+        for record, archive in _records(path, start, stop, section, manners):
+            extraction.take(record, io.name_of(archive))
     return tally
+
+
+def _records(
+    path: str, start: int, stop: int, section: ExtractSection, manners: Manners
+) -> Iterator[tuple[selected.Item, str]]:
+    """What there is to extract, and the path of the archive that it is in."""
+    if is_selection(path):
+        yield from selected.read_selected(path, (start, stop), section, manners)
+        return
+    read = dump.read_articles if dump.is_dump(path) else warc.read_pages
+    with io.open_read(path, manners) as stream:
+        for item in read(
+            stream, io.name_of(path), start=start, stop=stop, max_page_bytes=section.max_page_bytes
+        ):
+            yield item, path
 
 
 class _Extraction:
@@ -127,19 +146,16 @@ class _Extraction:
         self._documents.add(document, weight(document))
 
 
-def name_of(path: str) -> str:
-    """How documents name the archive at ``path``: as its publisher does, not by where it was read."""
-    return path.rpartition("/")[2] if io.is_local(path) else urlsplit(path).path.lstrip("/")
-
-
-def _refuse_too_many_failures(section: ExtractSection, tally: Tally) -> tuple[Any, ...]:
-    pages = tally.level("pages")
-    failed = sum(pages.failed.values())
-    if failed > section.max_failed_share * pages.entered:
-        raise RunFailed(
-            f"extract: {failed} of {pages.entered} pages failed ({_listed(pages.failed)}), more than "
-            f"extract.max_failed_share = {section.max_failed_share} allows; see failures/extract/"
-        )
+def _refuse_too_many_failures(section: ExtractSection, selected: bool, tally: Tally) -> tuple[Any, ...]:
+    """Of whole archives only pages are counted: damage is theirs, but a record that was selected should be there."""
+    for name in ("records", "pages") if selected else ("pages",):
+        level = tally.level(name)
+        failed = sum(level.failed.values())
+        if failed > section.max_failed_share * level.entered:
+            raise RunFailed(
+                f"extract: {failed} of {level.entered} {name} failed ({_listed(level.failed)}), more than "
+                f"extract.max_failed_share = {section.max_failed_share} allows; see failures/extract/"
+            )
     return ()
 
 

@@ -11,7 +11,7 @@ import msgspec
 from beam_jobs import ranged
 from beam_jobs.contact import with_contact
 from beam_jobs.ranged import Broken
-from obelics_pipeline.errors import InputError, RunFailed
+from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from obelics_pipeline.fetch_types import FetchOptions
 
 TIMEOUT: Final = 60.0
@@ -130,7 +130,8 @@ class HttpSource:
             status = answer.status_code
             if status in _BUSY or (status == 403 and _SLOW_DOWN.search(said)):
                 raise Broken(f"HTTP {status}", _retry_after(answer.raw))
-        raise InputError(f"{self.name}: HTTP {status}: {_HINTS.get(status, 'is the address right?')}")
+        kind = NoSuchFile if status in (404, 410) else InputError
+        raise kind(f"{self.name}: HTTP {status}: {_HINTS.get(status, 'is the address right?')}")
 
 
 class _HttpBody:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from typing import BinaryIO
 
 from beam_jobs import io
@@ -13,6 +15,7 @@ from beam_jobs.http_file import Manners, is_http
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.records import is_gzipped
+from obelics_pipeline.selection import is_selection, open_selection
 from obelics_pipeline.wikimedia import dump
 
 
@@ -21,8 +24,9 @@ def find_archives(
 ) -> tuple[InputEntry, ...]:
     """The archives that ``arguments`` (paths, globs, URLs, ``@list.txt``) of ``option`` name, each once, in order.
 
-    Archives are WARC files and, by their names, Wikimedia's dumps. Raises ``InputError`` for a file that is not
-    there or is neither, a glob that matches nothing, a list that is empty or not there.
+    Archives are WARC files and, by their names, Wikimedia's dumps and tables of selected records. Raises ``InputError``
+    for a file that is not there or is none of these, a glob that matches nothing, a list that is empty or not there.
+    ``manners`` are for web servers.
     """
     with io.reaching(option):
         paths = list(dict.fromkeys(_expand(arguments, option)))
@@ -78,6 +82,8 @@ def _entry(option: str, manners: Manners | None, path: str) -> InputEntry:
         length = io.size(path, manners)
     if length is None:
         raise InputError(f"{option} {path}: no such file")
+    if is_selection(path):
+        return InputEntry(path, length, _digest_of_selection(option, path))
     if not io.is_local(path):
         return InputEntry(path, length)
     try:
@@ -86,6 +92,13 @@ def _entry(option: str, manners: Manners | None, path: str) -> InputEntry:
     except OSError as error:
         raise InputError(f"{option} {path}: cannot be read: {error.strerror}") from None
     return InputEntry(path, length, str(os.stat(path).st_mtime_ns))
+
+
+def _digest_of_selection(option: str, path: str) -> str:
+    data = io.read_bytes(path)
+    if not open_selection(BytesIO(data), f"{option} {path}").rows:
+        raise InputError(f"{option} {path}: nothing is selected; ask for more with 'obelics select'")
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _check(stream: BinaryIO, path: str) -> None:

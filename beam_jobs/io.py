@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 from beam_jobs import ranged
 from beam_jobs.http_file import HttpSource, Manners, is_http
-from obelics_pipeline.errors import InputError
+from obelics_pipeline.errors import InputError, NoSuchFile
 
 
 def is_local(path: str) -> bool:
@@ -28,6 +29,11 @@ def is_local(path: str) -> bool:
 def join(*parts: str) -> str:
     """``parts`` as one path, for whatever storage."""
     return "/".join([parts[0].rstrip("/"), *parts[1:]]) if parts[0] != "/" else "/" + "/".join(parts[1:])
+
+
+def name_of(path: str) -> str:
+    """How documents name the archive at ``path``: as its publisher does, not by where it was read."""
+    return path.rpartition("/")[2] if is_local(path) else urlsplit(path).path.lstrip("/")
 
 
 def _remote() -> Any:
@@ -52,9 +58,14 @@ def open_read(path: str, manners: Manners | None = None) -> BinaryIO:
 
 
 def read_range(path: str, start: int, stop: int, manners: Manners | None = None) -> bytes:
-    """The bytes of ``[start, stop)`` of ``path``, and no others; fewer if it ends before."""
+    """The bytes of ``[start, stop)`` of ``path``, and no others; fewer if it ends before.
+
+    ``NoSuchFile`` if there is none.
+    """
     if is_http(path):
         return ranged.read_range(HttpSource(path, manners), start, stop)
+    if is_local(path) and not os.path.isfile(path):
+        raise NoSuchFile(f"{path}: no such file")
     with open_read(path) as stream:
         stream.seek(start)
         return stream.read(stop - start)

@@ -105,7 +105,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
 def _stage_options(command: Parser, name: str) -> None:
     archives = name in ("build", "extract")
     meaning = (
-        "WARC files or Wikimedia's dumps, globs, URLs, or @list.txt"
+        "WARC files, Wikimedia's dumps or a selection.parquet, globs, URLs, or @list.txt"
         if archives
         else "the folder to read from (--output)"
     )

@@ -5,7 +5,7 @@
     ObelicsError
     ├── Misconfigured   the caller's mistake, found before anything runs: exit code 2
     │   ├── ConfigError     a file of the configuration, a key or a value
-    │   └── InputError      an input or output path
+    │   └── InputError      an input or output path; NoSuchFile if nothing is there
     └── RunFailed       the run cannot go on or cannot account for what it did: exit code 1
 
 Rejected and unavailable are values, not errors. ``PageFailed`` concerns one page: a row of ``failures/``.
@@ -28,6 +28,10 @@ class ConfigError(Misconfigured):
 
 class InputError(Misconfigured):
     """An input cannot be read, or an output cannot be written."""
+
+
+class NoSuchFile(InputError):
+    """There is no file of that name."""
 
 
 class RunFailed(ObelicsError):

@@ -19,12 +19,12 @@ from fastwarc.warc import ArchiveIterator, HeaderMap, WarcRecord
 
 from obelics_pipeline.errors import InputError
 
-DAMAGES: Final = ("corrupt_gzip", "corrupt_header", "truncated", "border_in_record")
+DAMAGES: Final = ("corrupt_gzip", "corrupt_header", "truncated", "border_in_record", "not_there")
 """What can be wrong with a stretch of a file: the words of ``Damaged.error``."""
 
 _PROBE = 1 << 16
 _HEADER_SLACK = 256
-_GZIP_MAGIC = b"\x1f\x8b\x08"
+GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _PLAIN_START = re.compile(rb"WARC/\d\.\d[ \t]*\r?\n[A-Za-z][A-Za-z-]*[ \t]*:")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _BARE_NEWLINE = re.compile(rb"\s*WARC/[^\r\n]*\n")
@@ -62,7 +62,7 @@ def is_gzipped(stream: BinaryIO, filename: str) -> bool:
     """Whether a WARC file is compressed. Raises InputError for anything that is not a WARC file."""
     stream.seek(0)
     head = stream.read(_PROBE)
-    if head.startswith(_GZIP_MAGIC[:2]):
+    if head.startswith(GZIP_MAGIC[:2]):
         _refuse_arc(_beginning(head, 64), filename)
         return True
     _refuse_arc(head, filename)
@@ -92,11 +92,11 @@ def next_member(stream: BinaryIO, start: int, size: int) -> int:
     while start < size:
         stream.seek(start)
         buffer = stream.read(_PROBE + 4096)
-        at = buffer.find(_GZIP_MAGIC)
+        at = buffer.find(GZIP_MAGIC)
         while 0 <= at < _PROBE:
             if _beginning(buffer[at : at + 4096], 16).startswith(b"WARC/"):
                 return start + at
-            at = buffer.find(_GZIP_MAGIC, at + 1)
+            at = buffer.find(GZIP_MAGIC, at + 1)
         start += _PROBE
     return size
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import BytesIO
+from itertools import islice
 from typing import BinaryIO, Final, TypeAlias
 
 import msgspec
@@ -22,9 +24,11 @@ from obelics_pipeline.http import undo_encodings
 from obelics_pipeline.page import Page
 from obelics_pipeline.records import (
     DAMAGES,
+    GZIP_MAGIC,
     Damaged,
     Record,
     is_gzipped,
+    next_header,
     next_member,
     raise_unless_damage,
     walk,
@@ -37,10 +41,13 @@ __all__ = [
     "RECORD_TYPES",
     "SKIPPED",
     "Damaged",
+    "Place",
     "Skipped",
+    "crawl_of",
     "head_of",
     "milliseconds",
     "page_at",
+    "read_one",
     "read_pages",
     "split",
     "target_of",
@@ -142,6 +149,40 @@ def page_at(stream: BinaryIO, filename: str, offset: int, *, max_page_bytes: int
     raise InputError(f"{filename}#{offset}: the file is shorter")
 
 
+def read_one(data: bytes, place: Place, *, max_page_bytes: int = MAX_PAGE_BYTES) -> Page | Skipped | Damaged:
+    """The record that ``data`` is, with the offset that it has in its file: one item, as ``read_pages`` yields it.
+
+    ``Damaged`` says ``not_there`` unless the data begins with a record of the page that ``place`` names, and is all
+    of it.
+    """
+    origin = _Origin(place.filename, place.crawl, max_page_bytes)
+    gzipped = data.startswith(GZIP_MAGIC[:2])
+    events = list(islice(_events(BytesIO(data), gzipped, 0, max_page_bytes), 2))
+    if not events or not _begins_record(data, gzipped):
+        return Damaged("not_there", f"no record begins here ({len(data)} bytes read)", place.offset)
+    event, following = events[0]
+    if isinstance(event, Damaged):
+        return msgspec.structs.replace(event, offset=place.offset)
+    if len(events) > 1:
+        return Damaged("not_there", f"the record has {following} bytes and not {len(data)}", place.offset)
+    if place.url is not None and target_of(event) != resolve(place.url):
+        return Damaged("not_there", "the record here is that of another address", place.offset)
+    return _item(msgspec.structs.replace(event, offset=place.offset), place.offset + following, origin)
+
+
+def _begins_record(data: bytes, gzipped: bool) -> bool:
+    return (next_member if gzipped else next_header)(BytesIO(data), 0, len(data)) == 0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where one record is said to begin, and what it is said to be of; ``crawl`` is that of ``crawl_of``."""
+
+    filename: str
+    offset: int
+    url: str | None
+    crawl: str | None
+
+
 class _Origin(msgspec.Struct, frozen=True):
     """What all pages of one reading have in common."""
 
@@ -193,8 +234,15 @@ def _border(stream: BinaryIO, position: int) -> int:
     return found
 
 
+def crawl_of(filename: str, head: Callable[[], bytes]) -> str | None:
+    """The name of the crawl: of Common Crawl from the path, of others as the first record has it, of the ``head``."""
+    if match := _CRAWL.search(filename):
+        return match[0]
+    data = head()
+    return _crawl(BytesIO(data), filename, data.startswith(GZIP_MAGIC[:2]))
+
+
 def _crawl(stream: BinaryIO, filename: str, gzipped: bool) -> str | None:
-    """The name of the crawl: of Common Crawl from the path, of others as the first record has it."""
     match = _CRAWL.search(filename)
     if match:
         return match[0]

@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beam_jobs import io
 from beam_jobs.diff.differences import Loss, Side, node_keys, quote
 from beam_jobs.diff.runs import Trail
-from beam_jobs.extract import name_of
 from beam_jobs.rows import row_groups
 from obelics_pipeline.assembled import assembled_of
 from obelics_pipeline.document import Document
@@ -120,7 +120,7 @@ def _unavailable(document: Document, statuses: Sequence[str | None]) -> Iterator
 def failures(run: str, path: str, table: bool) -> Iterator[tuple[Place, tuple[int | None, str, str]]]:
     """What a run failed to read: (offset, error, message) by file; of an archive only that it was read."""
     if not table:
-        yield (run, name_of(path)), (None, "", "")
+        yield (run, io.name_of(path)), (None, "", "")
         return
     for group in row_groups(path):
         for row in group.to_pylist():
