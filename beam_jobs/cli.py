@@ -133,6 +133,12 @@ def _robots(options: argparse.Namespace) -> None:
     robots_command.ACTIONS[options.action](options)
 
 
+def _select(options: argparse.Namespace) -> None:
+    from beam_jobs import select_command
+
+    select_command.run(options)
+
+
 def _demo(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     from beam_jobs.demo import demo
 
@@ -151,6 +157,7 @@ OTHERS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "view": _view,
     "registry": _registry,
     "robots": _robots,
+    "select": _select,
 }
 """The commands that are no stages."""
 

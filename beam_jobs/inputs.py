@@ -50,20 +50,21 @@ def _expand(arguments: Iterable[str], where: str) -> Iterator[str]:
     for argument in arguments:
         if argument.startswith("@"):
             listed = f"{where} {argument}"
-            yield from _expand(_lines(argument[1:], listed), listed)
+            yield from _expand(lines_of(argument[1:], listed), listed)
         elif not is_http(argument) and any(character in argument for character in "*?["):
             yield from _matches(argument, where)
         else:
             yield argument
 
 
-def _lines(path: str, where: str) -> list[str]:
+def lines_of(path: str, where: str, what: str = "path, glob or URL") -> list[str]:
+    """The lines of a list, without what is empty or a comment; ``InputError`` if there are none."""
     if io.size(path) is None:
-        raise InputError(f"{where}: no such list; write one path, glob or URL a line")
+        raise InputError(f"{where}: no such list; write one {what} a line")
     lines = [line.strip() for line in io.read_bytes(path).decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith(("#", "@"))]
     if not lines:
-        raise InputError(f"{where}: the list is empty; write one path, glob or URL a line")
+        raise InputError(f"{where}: the list is empty; write one {what} a line")
     return lines
 
 

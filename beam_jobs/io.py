@@ -98,12 +98,23 @@ def move(source: str, target: str) -> None:
     _remote().rename([source], [target])
 
 
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """A stream whose bytes are those of ``path`` once the block has ended well: the file is whole or not there."""
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    try:
+        with open_write(temporary) as stream:
+            yield stream
+    except BaseException:
+        remove([temporary])
+        raise
+    move(temporary, path)
+
+
 def write_atomically(path: str, data: bytes) -> None:
     """Write ``data`` to ``path`` so that the file is whole or not there."""
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    with open_write(temporary) as stream:
+    with replacing(path) as stream:
         stream.write(data)
-    move(temporary, path)
 
 
 def sizes(pattern: str) -> dict[str, int]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import obelics_pipeline
 from beam_jobs.diff.runs import JUDGES
 from obelics_pipeline import compiled
+from obelics_pipeline.columnar_index import SUBSETS
 from obelics_pipeline.errors import Misconfigured
+from obelics_pipeline.selection import ARCHIVES
 from obelics_pipeline.views.writing import VIEWS
 
 STAGES: Final = {
@@ -23,6 +27,16 @@ STAGES: Final = {
     "assemble": "join deduplicated/ and image_results/ to assembled/",
     "export": "assembled/ and images/ to dataset/",
 }
+
+SELECT_LISTS: Final = {
+    "languages": "main languages of pages, as ISO 639-3: eng deu …",
+    "hosts": "hosts, or @list.txt",
+    "domains": "registered domains with all their hosts, or @list.txt",
+    "tlds": "top-level domains, or @list.txt; hosts, domains and tlds are alternatives",
+    "statuses": "of HTTP, or any (200 for pages, any for others)",
+    "mimes": "types as the crawler detected them, or any (HTML and XHTML for pages, any for others)",
+}
+"""Lists that ``obelics select`` takes."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -90,6 +104,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     made |= _registry_commands(registry)
     robots = commands.add_parser("robots", help="robots.txt of the hosts of a crawl: compile, show, check")
     made |= _robots_commands(robots)
+    made["select"] = commands.add_parser("select", help="which captures of a crawl are wanted, by its index")
+    _select_options(made["select"])
     made["view"] = commands.add_parser("view", help="a dataset in the format of another library")
     _view_options(made["view"])
     made["demo"] = commands.add_parser(
@@ -210,6 +226,23 @@ def _view_options(command: Parser) -> None:
     command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
 
 
+def _select_options(command: Parser) -> None:
+    add = partial(command.add_argument, metavar="X")
+    add("--crawl", required=True, help="its name, such as CC-MAIN-2026-30")
+    add("--subset", type=_one_of(*SUBSETS, what="subset"), default="warc", help=", ".join(SUBSETS))
+    add("--index", default=ARCHIVES, help=f"the folder or address that has cc-index/ ({ARCHIVES})")
+    add("--archives", help="the one that has the archives (--index if remote, else Common Crawl's)")
+    for name, what in SELECT_LISTS.items():
+        add(f"--{name}", nargs="+", action="extend", default=[], help=what)
+    add("--since", type=_time, help="captured at this time or later: 2026-07-01 or 2026-07-01T12:00:00 (UTC)")
+    add("--until", type=_time, help="captured before this time")
+    add("--share", type=_share, help="of the addresses, by their hash: the same ones in every crawl")
+    add("--limit", type=_number_of("captures", 1), help="at most so many, drawn from all by the same hash")
+    add("--parts", type=_number_of("files", 1), help="look into so many files of the index, evenly spread")
+    command.add_argument("--whole", action="store_true", help="only what the crawler did not cut off")
+    command.add_argument("--output", required=True, metavar="DIR", help="the folder for the table")
+
+
 def _registry_commands(registry: Parser) -> dict[str, Parser]:
     made = _compiled_commands(registry, "registry", "registry", "which entry each URL falls under")
     made["registry compile"].add_argument(
@@ -289,22 +322,28 @@ def _one_of(*names: str, what: str = "stage") -> Callable[[str], str]:
     return known
 
 
-def _examples(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of examples; write 0 or more")
-    return int(text)
+def _number_of(what: str, least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what}; write {least} or more")
+        return int(text)
+
+    return number
 
 
-def _size(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes; write 1 or more")
-    return int(text)
+_examples = _number_of("examples", 0)
+_size = _number_of("bytes", 1)
+_workers = _number_of("processes", 1)
 
 
-def _workers(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; write 1 or more")
-    return int(text)
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write 2026-07-01 or 2026-07-01T12:00:00 (UTC)"
+        ) from None
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def parser_of(arguments: Sequence[str]) -> argparse.Namespace:
