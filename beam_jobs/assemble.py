@@ -77,7 +77,8 @@ def plan(session: Session) -> Plan:
         tasks = pipeline | "Parts" >> beam.Create(list(enumerate(paths)))
         _ = tasks | "AssembleDocuments" >> beam.ParDo(DoPart(made.space, work))
 
-    return msgspec.structs.replace(made, first=first, build=build)
+    steps = (TOLD, "pictures") if options.image.compares else (TOLD,)
+    return msgspec.structs.replace(made, first=first, steps=tuple(map(files.step, steps)), build=build)
 
 
 def _tell_parts(

@@ -6,19 +6,20 @@ What can be wrong with a command line is told before Beam is imported, in one li
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from beam_jobs import inputs, io, runner, stages
+from beam_jobs import events, inputs, io, runner, stages
 from beam_jobs.config import Config, load
 from beam_jobs.options import STAGES, parser_of
 from beam_jobs.runner import BeamOptions
 from beam_jobs.stages import LAYOUTS, Session
 from obelics_pipeline.errors import InputError, Misconfigured, ObelicsError
-from obelics_pipeline.manifest import InputEntry
+from obelics_pipeline.manifest import InputEntry, code_version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _told(error, 1)
     finally:
         signal.signal(signal.SIGINT, before)
+        events.listen("text", None)
     return 0
 
 
@@ -43,7 +45,11 @@ def _stop(number: int, frame: object) -> None:
 
 def _told(message: object, code: int) -> int:
     sys.stdout.flush()
-    print(f"obelics: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    line = " ".join(str(message).split())
+    error = type(message).__name__ if isinstance(message, Exception) else None
+    events.tell("ended", logging.ERROR, error=error, message=line, exit_code=code)
+    if not events.on_stderr():
+        print(f"obelics: {line}", file=sys.stderr, flush=True)
     return code
 
 
@@ -170,6 +176,7 @@ def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
 
 
 def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
+    events.listen(options.log_format, options.log_file)
     runner.quiet(debug=options.debug)
     session = session_of(options, load(options.config), BeamOptions(beam, options.workers))
     from rich.console import Console
@@ -183,7 +190,9 @@ def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
         dry_run(session, names, console)
         return
+    events.tell("started", command=options.command, output=options.output, version=code_version())
     report = build(session, names)
+    events.tell("ended", exit_code=0)
     render(report, console)
     if said := ending(report, io.join(options.output, "dataset")):
         console.print(f"\n{said}", highlight=False, markup=False, soft_wrap=True)
@@ -211,7 +220,8 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
         earlier_runs(against, options.output, config.dedup)
     runner.check_options(beam)
     io.check_writable(options.output)
-    return Session(config, options.output, source, archives, against, beam)
+    say: Callable[[str], None] = (lambda line: None) if events.on_stderr() else print
+    return Session(config, options.output, source, archives, against, beam, say)
 
 
 def needed(command: str) -> list[stages.Layout]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from beam_jobs import io, stages
 from beam_jobs.build import PLANS, check
-from beam_jobs.parts import Workspace
+from beam_jobs.parts import REPORTS, Workspace
 from beam_jobs.stages import LAYOUTS, Layout, Session
 from obelics_pipeline.estimate import Flow, Work, archives, estimate
 from obelics_pipeline.manifest import InputEntry, Manifest
@@ -61,7 +61,7 @@ def steps_of(session: Session, names: Sequence[str]) -> Iterator[Step]:
 
 
 def _finished_parts(space: Workspace) -> int:
-    return len(io.sizes_below(space.folder, "reports/part-*.json"))
+    return len(io.sizes_below(space.folder, REPORTS))
 
 
 def _given(session: Session, first: str) -> Flow:

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 import obelics_pipeline
 from beam_jobs.diff.runs import JUDGES
+from beam_jobs.events import FORMATS
 from obelics_pipeline import compiled
 from obelics_pipeline.columnar_index import SUBSETS
 from obelics_pipeline.errors import Misconfigured
@@ -144,6 +145,13 @@ def _stage_options(command: Parser, name: str) -> None:
     command.add_argument(
         "--dry-run", action="store_true", help="print what would run, how long it takes and what it costs"
     )
+    command.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default="text",
+        help="what stderr says: json is an event a line (text)",
+    )
+    command.add_argument("--log-file", metavar="FILE", help="add the events to a file, as lines of JSON")
     command.add_argument("--debug", action="store_true", help="show the traceback of a job that fails")
 
 

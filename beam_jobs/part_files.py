@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from beam_jobs import io
+from beam_jobs.progress import Step
 
 T = TypeVar("T")
 
@@ -21,9 +22,18 @@ class PartFiles(msgspec.Struct, frozen=True):
         """The file ``name`` of a part."""
         return io.join(self.folder, "passes", name, f"part-{number:05d}.msgpack")
 
+    @staticmethod
+    def pattern(name: str) -> str:
+        """What the files ``name`` match below ``folder``."""
+        return f"passes/{name}/part-*.msgpack"
+
     def finished(self, name: str) -> bool:
         """Whether every part has its file ``name``."""
-        return len(io.sizes_below(self.folder, f"passes/{name}/part-*.msgpack")) == self.parts
+        return len(io.sizes_below(self.folder, self.pattern(name))) == self.parts
+
+    def step(self, name: str) -> Step:
+        """The files ``name`` as a step of the stage, for whoever watches it."""
+        return Step(name, self.pattern(name), self.parts)
 
     def write(self, name: str, number: int, value: Any) -> None:
         """Write the file ``name`` of a part, whole."""

@@ -6,10 +6,14 @@ small JSON file beside the work of the stage. A part with a report is done and i
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
@@ -20,12 +24,36 @@ from obelics_pipeline.errors import RunFailed
 from obelics_pipeline.manifest import FileEntry
 from obelics_pipeline.parquet import ZSTD, ParquetFile
 
+REPORTS: Final = "reports/part-*.json"
+"""The reports of finished parts, in the folder of a stage's work."""
+
+FAILED: Final = "failed/part-*.json"
+"""What attempts that failed have left, in the same folder."""
+
 
 class PartReport(msgspec.Struct, frozen=True):
-    """What a finished part wrote and counted."""
+    """What a finished part wrote and counted, and the ``seconds`` that the last attempt took."""
 
     files: tuple[FileEntry, ...]
     tally: Tally
+    seconds: float = 0.0
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An attempt at a part that failed: the error, and the line of code that raised it."""
+
+    part: int
+    error: str
+    message: str
+    place: str
+    host: str
+
+    @classmethod
+    def of(cls, part: int, error: Exception) -> Attempt:
+        """What ``error`` says; the message is cut at 500 characters."""
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        return cls(part, type(error).__name__, str(error)[:500], place, socket.gethostname())
 
 
 class Workspace(msgspec.Struct, frozen=True):
@@ -49,6 +77,12 @@ class Workspace(msgspec.Struct, frozen=True):
         """The path of the report of part ``number``."""
         return io.join(self.folder, "reports", f"part-{number:05d}.json")
 
+    def note_failure(self, number: int, error: Exception) -> None:
+        """Leave for whoever watches the stage that an attempt at part ``number`` failed, if that can be written."""
+        path = io.join(self.folder, "failed", f"part-{number:05d}-{uuid.uuid4().hex}.json")
+        with contextlib.suppress(OSError):  # the disk may be full, which is what made the attempt fail
+            io.write_atomically(path, msgspec.json.encode(Attempt.of(number, error)))
+
     def report(self, number: int) -> PartReport | None:
         """The report of part ``number`` if it is done and its files are there, else None."""
         path = self.report_path(number)
@@ -68,6 +102,7 @@ class Part:
         self._open: list[tuple[str, str, BinaryIO, ParquetFile]] = []
         self._optional: set[str] = set()
         self._scratch: str | None = None
+        self._began = time.monotonic()
 
     def table(
         self,
@@ -110,7 +145,7 @@ class Part:
                 continue
             io.move(temporary, io.join(self.space.root, path))
             entries.append(FileEntry(path, file.rows, file.length, file.sha256))
-        report = PartReport(tuple(entries), tally)
+        report = PartReport(tuple(entries), tally, round(time.monotonic() - self._began, 3))
         io.write_atomically(self.space.report_path(self.number), msgspec.json.encode(report))
         if self._scratch is not None:
             io.remove([self._scratch])
@@ -135,8 +170,10 @@ def run_part(space: Workspace, number: int, work: Callable[[Part], Tally]) -> Pa
     part = Part(space, number)
     try:
         return part.finish(work(part))
-    except BaseException:
+    except BaseException as error:
         part.abandon()
+        if isinstance(error, Exception):
+            space.note_failure(number, error)
         raise
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from beam_jobs import io, runner
+from beam_jobs import events, io, runner
 from beam_jobs.config import Config, section_hash
 from beam_jobs.parts import Workspace, read_reports
-from beam_jobs.progress import watch
+from beam_jobs.progress import Step, Watcher, watch
 from beam_jobs.runner import BeamOptions
 from obelics_pipeline import manifest as manifests
 from obelics_pipeline.accounting import Tally, total
-from obelics_pipeline.errors import InputError
+from obelics_pipeline.errors import InputError, ObelicsError
 from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
 
 
@@ -80,7 +81,7 @@ Run: TypeAlias = Callable[[Build, int], None]
 class Plan(msgspec.Struct, frozen=True):
     """The work of one stage: ``build`` wires a pipeline that does all ``parts``.
 
-    ``first`` does what has to be done before, in pipelines of its own.
+    ``first`` does what has to be done before, in pipelines of its own, whose ``steps`` progress tells.
 
     ``seal`` gets the merged tally before the manifest is written: it may refuse it (``RunFailed``), and may
     write files that belong to the stage as a whole, which it returns.
@@ -93,6 +94,7 @@ class Plan(msgspec.Struct, frozen=True):
     parts: int
     build: Build
     first: Callable[[Run], None] = lambda run: None
+    steps: tuple[Step, ...] = ()
     seal: Callable[[Tally], Iterable[FileEntry]] = lambda tally: ()
 
 
@@ -118,13 +120,29 @@ def plan(
 
 
 def run(plan: Plan, session: Session) -> Done:
-    """Do what ``plan`` says, or find it done."""
+    """Do what ``plan`` says, or find it done. Either is told as an event."""
+    stage = plan.layout.stage
     if (found := finished(plan)) is not None:
         io.remove_tree(plan.space.folder)
+        events.tell("stage_skipped", stage=stage, counts=events.counts(found.tally))
         return Done(found, None)
     started = time.monotonic()
+    events.tell("stage_started", stage=stage, parts=plan.parts)
+    try:
+        done = _run(plan, session)
+    except ObelicsError as error:
+        seconds = round(time.monotonic() - started, 3)
+        facts = {"seconds": seconds, "error": type(error).__name__, "message": str(error)}
+        events.tell("stage_failed", logging.ERROR, stage=stage, **facts)
+        raise
+    seconds = time.monotonic() - started
+    events.tell("stage_finished", stage=stage, seconds=round(seconds, 3), counts=events.counts(done.tally))
+    return Done(done, seconds)
+
+
+def _run(plan: Plan, session: Session) -> Manifest:
     prepare(plan)
-    with watch(plan.space, plan.parts, session.say):
+    with watch(Watcher(plan.space, plan.parts, plan.steps), session.say):
         plan.first(lambda build, parts: runner.run(build, session.beam, parts))
         runner.run(plan.build, session.beam, plan.parts)
     reports = read_reports(plan.space, plan.parts)
@@ -142,7 +160,7 @@ def run(plan: Plan, session: Session) -> Done:
     )
     io.write_atomically(manifest_path(session.output, plan.layout), done.encode())
     io.remove_tree(plan.space.folder)
-    return Done(done, time.monotonic() - started)
+    return done
 
 
 def finished(plan: Plan) -> Manifest | None:

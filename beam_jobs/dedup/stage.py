@@ -24,7 +24,8 @@ from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
 from beam_jobs.dedup.sign import sign_part
 from beam_jobs.earlier import EarlierRun
 from beam_jobs.part_files import PartFiles
-from beam_jobs.parts import Workspace, read_reports
+from beam_jobs.parts import REPORTS, Workspace, read_reports
+from beam_jobs.progress import Step
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
 from beam_jobs.transforms import DoPart, Run
@@ -52,7 +53,7 @@ def plan(session: Session) -> Plan:
     parts = len(paths) + sum(len(run.paths("signatures")) for run in earlier)
     made = stages.plan(session, DEDUP, session.config.result_of("dedup"), inputs, parts)
     work = _Work(session, made.space, tuple(paths), earlier)
-    return msgspec.structs.replace(made, first=work.find, build=work.apply, seal=work.seal)
+    return msgspec.structs.replace(made, first=work.find, steps=work.steps, build=work.apply, seal=work.seal)
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -81,6 +82,13 @@ class _Work(msgspec.Struct, frozen=True):
         placed = enumerate([*((path, OWN) for path in own), *theirs])
         sources = tuple(Source(number, path, age) for number, (path, age) in placed)
         return Job(self.config.dedup, sources, PartFiles(self.space.folder, len(sources)))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What ``find`` leaves, in order."""
+        job = self.job
+        passes = (job.files.step(name) for name in passes_of(job.options))
+        return Step("sign", f"{self.signing.step}/{REPORTS}", len(self.paths)), *passes
 
     def find(self, run: stages.Run) -> None:
         """Sign, then do all passes that are not done yet."""
