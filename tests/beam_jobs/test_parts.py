@@ -59,7 +59,8 @@ def test_a_part_whose_file_is_not_whole_is_done_again(space: Workspace, damage: 
     report = run_part(space, 0, partial(write_failures, names=["a"]))
     path = Path(space.root, report.files[0].path)
     path.unlink() if damage == "gone" else path.write_bytes(path.read_bytes()[:-1])
-    assert run_part(space, 0, partial(write_failures, names=["a"])) == report
+    again = run_part(space, 0, partial(write_failures, names=["a"]))
+    assert (again.files, again.tally) == (report.files, report.tally)
     assert path.stat().st_size == report.files[0].bytes
 
 
