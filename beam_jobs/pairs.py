@@ -114,4 +114,4 @@ def pair_table(part: Part, files: PairFiles) -> ParquetFile:
 
 def table_of_pairs(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """``rows`` as a table."""
-    return pa.Table.from_pylist(list(rows), schema=dataset.described_schema(SCHEMA))
+    return dataset.table_of_rows(rows, SCHEMA)

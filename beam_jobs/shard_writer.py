@@ -129,7 +129,7 @@ def published(images: OpenImages, config: Config, slot: Slot) -> Shown | Withhel
 
 def count_words(texts: Sequence[str], options: TextOptions) -> int:
     """Words of all texts, as the filters count them."""
-    return sum(Texts(texts, lexicon(options)).word_counts)
+    return sum(map(len, Texts(texts, lexicon(options)).words))
 
 
 def _count(row: dict[str, Any], tally: Tally) -> None:

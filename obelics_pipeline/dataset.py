@@ -7,7 +7,8 @@ Every field is nullable, the image struct is ``bytes, path`` in this order, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import pyarrow as pa
@@ -131,6 +132,31 @@ def _leaves(
             yield name, kind
 
 
-def table_of_rows(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """``rows`` as a table of ``described_schema``; a name that a row lacks is null."""
-    return pa.Table.from_pylist(list(rows), schema=described_schema())
+def table_of_rows(rows: Sequence[dict[str, Any]], schema: pa.Schema = SCHEMA) -> pa.Table:
+    """``rows`` as a table of ``schema``, described; a name that a row lacks is null."""
+    columns = [_column([row.get(field.name) for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=described_schema(schema))
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if kind == IMAGE:
+        return _images(values)
+    if kind != pa.list_(IMAGE):
+        return pa.array(values, kind)
+    ends = accumulate((len(value or ()) for value in values), initial=0)
+    offsets = [None if value is None else end for value, end in zip([*values, ()], ends, strict=True)]
+    images = _images([image for value in values for image in value or ()])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), images, kind)
+
+
+def _images(values: Sequence[Mapping[str, Any] | None]) -> pa.StructArray:
+    """Images, their bytes copied once: arrays that grow copy what they have again and again."""
+    bodies = [None if value is None else value["bytes"] for value in values]
+    there = [body for body in bodies if body is not None]
+    offsets = pa.array(accumulate((len(body or b"") for body in bodies), initial=0), pa.int32())
+    known = pa.array([body is not None for body in bodies], pa.bool_())
+    buffers = [known.buffers()[1], offsets.buffers()[1], pa.py_buffer(b"".join(there))]
+    binary = pa.Array.from_buffers(pa.binary(), len(bodies), buffers)
+    paths = pa.array([None if value is None else value["path"] for value in values], pa.string())
+    mask = pa.array([value is None for value in values], pa.bool_())
+    return pa.StructArray.from_arrays([binary, paths], fields=list(IMAGE), mask=mask)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -43,6 +43,7 @@ SCHEMA: Final = pa.schema(
 ``punsafe`` is its ``nsfw``. What nobody fills is null."""
 
 _PROSE: Final = frozenset({"paragraph", "quote"})
+_MARKS: Final = {code: None for code in range(128) if not chr(code).isalnum()}
 
 
 class Said(msgspec.Struct, frozen=True, array_like=True):
@@ -85,8 +86,9 @@ def captioned(assembled: Assembled, row: dict[str, Any]) -> Iterator[Captioned]:
     at = [place for place, node in enumerate(document.nodes) if isinstance(node, ImageNode)]
     slots = [place for place, info in enumerate(row["image_info"]) if info is not None]
     texts = [_texts(document.nodes, place) for place in at]
-    times = Counter(folded for said in texts for folded in {fold(text) for text in said.values()})
-    for place, slot, said in zip(at, slots, texts, strict=True):
+    folded = [{source: fold(text) for source, text in said.items()} for said in texts]
+    times = Counter(chain.from_iterable(set(said.values()) for said in folded))
+    for place, slot, said, equal in zip(at, slots, texts, folded, strict=True):
         info, found = row["image_info"][slot], assembled.slots[place]
         if found is None or (row["images"][slot] is None and info["status"] != Withheld.LEFT_OUT):
             continue
@@ -101,7 +103,7 @@ def captioned(assembled: Assembled, row: dict[str, Any]) -> Iterator[Captioned]:
             info["sha256"],
             info["nsfw"],
             found,
-            tuple(Said(source, text, times[fold(text)]) for source, text in said.items()),
+            tuple(Said(source, text, times[equal[source]]) for source, text in said.items()),
         )
 
 
@@ -143,7 +145,8 @@ def file_words(filename: str) -> str:
 
 def fold(text: str) -> str:
     """Letters and digits alone, in one case: equal for texts that differ only in how they are written."""
-    return "".join(character for character in text.casefold() if character.isalnum())
+    folded = text.casefold().translate(_MARKS)
+    return folded if folded.isascii() else "".join(filter(str.isalnum, folded))
 
 
 def uid_of(image: Captioned, said: Said) -> str:

@@ -84,7 +84,8 @@ def without_credentials(reference: str) -> str:
 
     All else is as it was, also what is no address.
     """
-    reference = _USERINFO.sub(r"\1", reference, count=1)
+    if "@" in reference:
+        reference = _USERINFO.sub(r"\1", reference, count=1)
     path, mark, query = reference.partition("?")
     if not mark:
         return reference

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from obelics_pipeline import dataset
@@ -125,6 +127,28 @@ def test_a_document_of_nothing_is_an_empty_row() -> None:
     made = row(assembled())
     assert (made["texts"], made["images"], made["num_words"]) == ((), [], 0)
     assert dataset.table_of_rows([made]).num_rows == 1
+
+
+image_values = st.none() | st.fixed_dictionaries(
+    {"bytes": st.none() | st.binary(max_size=9), "path": st.none() | st.text("ab", max_size=3)}
+)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={"images": st.none() | st.lists(image_values)})))
+def test_images_are_laid_into_arrow_as_pyarrow_does(rows: list[dict[str, Any]]) -> None:
+    table = dataset.table_of_rows([{"id": str(number), **row} for number, row in enumerate(rows)])
+    table.validate(full=True)
+    again = pa.Table.from_pylist(table.to_pylist(), dataset.described_schema())
+    assert table.equals(again, check_metadata=True)
+    assert [row.get("images") for row in rows] == table.column("images").to_pylist()
+
+
+@given(st.lists(image_values))
+def test_a_column_may_be_an_image(values: list[dict[str, Any] | None]) -> None:
+    schema = pa.schema([("image", dataset.IMAGE)])
+    made = dataset.table_of_rows([{"image": value} for value in values], schema)
+    made.validate(full=True)
+    assert made.column("image").to_pylist() == values
 
 
 def test_assembled_documents_survive_their_table() -> None:

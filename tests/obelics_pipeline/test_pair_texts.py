@@ -176,3 +176,4 @@ def test_sources_are_those_that_rows_can_have() -> None:
     full = image("old-quay.jpg", alt="a", title="t", caption="c")
     assert set(said_of(full, PROSE)) == set(SOURCES)
     assert fold("The Quay, at 9!") == "thequayat9"
+    assert fold("Über_den  „Groß“-Markt ½…") == "überdengrossmarkt½"
