@@ -15,8 +15,10 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from obelics_pipeline.errors import ConfigError
+from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.feed.options import FeedOptions
 from obelics_pipeline.feed.order import lanes_of
 from obelics_pipeline.feed.packing_options import PRESETS, Tokenize, pack_options
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 UNITS_PER_LANE: Final = 16
 MAX_LANES: Final = 1024
-_UNORDERED: Final = ("rank", "world", "worker", "workers", "endless", "columns", "images")
-"""The options that the order does not depend on."""
+_UNORDERED: Final = ("rank", "world", "worker", "workers", "endless", "columns", "images", "tombstones")
+"""The options that places in the order do not depend on. What has a tombstone leaves its place empty."""
+IDLE_EPOCHS: Final = 8
+"""A reader that found nothing in so many epochs, one after the other, will find nothing."""
 
 
 T = TypeVar("T")
@@ -100,17 +104,30 @@ class Feed:
         The ends of a lane and of an epoch come as marks alone.
         """
         epochs = count(progress.epoch) if self.options.endless else (progress.epoch,)
+        idle = 0
         for epoch in epochs:
+            idle += 1
             for lane in progress.left(epoch):
                 if lane % self.options.readers == self.options.reader:
                     for item, place in of_lane(epoch, lane, progress.place(epoch, lane)):
+                        idle = 0
                         yield item, Mark(epoch, lane, place)
                     yield None, Mark(epoch, lane, Place(), done=True)
             yield None, Mark(epoch, EPOCH_ENDS, Place(), done=True)
+            if idle == IDLE_EPOCHS:
+                raise InputError(
+                    f"{self.source.folder}: nothing for reader {self.options.reader} of {self.options.readers} in "
+                    f"{idle} epochs; there are {len(self.source.units)} row groups for all readers: use fewer of "
+                    "these, or filters and rules that leave something"
+                )
+
+    def units(self, epoch: int, lane: int) -> npt.NDArray[np.int64]:
+        """The row groups of a lane, in the order in which they are read."""
+        return lanes_of(self.options.seed, epoch, len(self.source.units), self.lanes)[lane]
 
     def samples(self, epoch: int, lane: int, place: Place) -> Iterator[tuple[Sample, Place]]:
         """The documents of a lane from ``place`` on, each with the place after it."""
-        units = lanes_of(self.options.seed, epoch, len(self.source.units), self.lanes)[lane]
+        units = self.units(epoch, lane)
         for index in range(place.unit, len(units)):
             offset = place.offset if index == place.unit else 0
             at = Cursor(epoch, lane, index, offset)
@@ -121,7 +138,7 @@ class Feed:
         """The documents of the epoch and lane of ``at`` at some places (row group, offset), in their order."""
         if not wanted:
             return
-        units = lanes_of(self.options.seed, at.epoch, len(self.source.units), self.lanes)[at.lane]
+        units = self.units(at.epoch, at.lane)
         for unit, places in groupby(sorted(wanted), key=itemgetter(0)):
             offsets = [offset for _, offset in places]
             yield from self.reader.rows(int(units[unit]), at._replace(unit=unit), offsets)
@@ -152,10 +169,10 @@ def stable(value: Any) -> Any:
     That is the name and the code of a function; of any other thing that can be called its name, or that of its type.
     """
     if isinstance(value, CodeType):
-        return value.co_name, value.co_code.hex(), stable(value.co_consts)
-    if isinstance(value, tuple):
+        return value.co_name, value.co_code.hex(), value.co_names, stable(value.co_consts)
+    if isinstance(value, list | tuple):
         return [stable(each) for each in value]
-    if isinstance(value, frozenset):
+    if isinstance(value, set | frozenset):
         return sorted(repr(stable(each)) for each in value)
     if callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__), stable(

@@ -59,6 +59,8 @@ class FeedOptions(msgspec.Struct, frozen=True):
                 raise ConfigError(
                     f"filters: {condition!r}; write (column, operator, value) with one of {OPERATORS}"
                 )
+            if condition[1] in ("in", "not in") and isinstance(condition[2], str):
+                raise ConfigError(f"filters: {condition!r}; write a list of values behind {condition[1]!r}")
 
     @property
     def reader(self) -> int:

@@ -6,7 +6,7 @@ open sequences; they are read again when a lane is taken up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -114,12 +114,20 @@ class Packer:
         return tuple(tuple(open.waiting) for open in self._bins)
 
     def restore(self, pieces: Mapping[Waiting, Piece], waiting: tuple[tuple[Waiting, ...], ...]) -> None:
-        """Open the sequences again that waited."""
+        """Open the sequences again that waited.
+
+        What has a tombstone by now is no longer there, and what lost an image to one may need more room.
+        """
         for those in waiting:
             made = _Bin([], [], 0, 0)
             for one in those:
-                made.add(pieces[one], one)
-            self._bins.append(made)
+                if one in pieces:
+                    if not made.holds(pieces[one], self._options):
+                        self._bins.append(made)
+                        made = _Bin([], [], 0, 0)
+                    made.add(pieces[one], one)
+            if made.pieces:
+                self._bins.append(made)
 
     def _close(self, closed: _Bin) -> list[Piece]:
         self._bins = [open for open in self._bins if open is not closed]
@@ -162,19 +170,22 @@ class Packing:
 
     def sequences(self, epoch: int, lane: int, place: Place) -> Iterator[tuple[Sequence, Place]]:
         """The sequences of a lane from ``place`` on, each with the place after it."""
-        packer, taken = self._restored(epoch, lane, place), place.taken
-        unit, offset = place.unit, place.offset
+        packer = self._restored(epoch, lane, place)
+
+        def given(closed: Iterable[list[Piece]], then: Place) -> Iterator[tuple[Sequence, Place]]:
+            for pieces in closed:
+                waiting = packer.waiting
+                yield sequence_of(pieces, self.options), msgspec.structs.replace(then, open=waiting)
+
         for sample, after in self.feed.samples(epoch, lane, place):
             unit, offset = sample.at.unit, sample.at.offset
-            before = Place(unit, offset, 0, packer.waiting)
-            closed = list(packer.close_old(unit))
-            for number, piece in enumerate(pieces_of(sample, self.options)):
-                closed += packer.add(piece, (unit, offset, number))
-            yield from self._given(closed, taken, before, msgspec.structs.replace(after, open=packer.waiting))
-            taken, unit, offset = 0, after.unit, after.offset
-        before = Place(unit, offset, 0, packer.waiting)
-        rest = list(packer.close_all())
-        yield from self._given(rest, taken, before, Place(unit, offset, len(rest)))
+            taken = place.taken if (unit, offset) == (place.unit, place.offset) else 0
+            yield from given(packer.close_old(unit), Place(unit, offset, taken))
+            pieces = pieces_of(sample, self.options)
+            for number in range(taken, len(pieces)):
+                then = Place(unit, offset, number + 1) if number + 1 < len(pieces) else after
+                yield from given(packer.add(pieces[number], (unit, offset, number)), then)
+        yield from given(packer.close_all(), Place(len(self.feed.units(epoch, lane))))
 
     def state_dict(self) -> dict[str, Any]:
         """What has been handed out, in plain values of some kB at most; see ``Feed.state_dict``."""
@@ -184,15 +195,6 @@ class Packing:
         """Go on where the readers that gave ``states`` ended, however many there were."""
         self.progress = Progress(self.order, self.feed.lanes)
         self.progress.load([decoded(state) for state in states])
-
-    def _given(
-        self, closed: list[list[Piece]], taken: int, before: Place, after: Place
-    ) -> Iterator[tuple[Sequence, Place]]:
-        """The sequences that one document closed, but for the first ``taken`` of them."""
-        for number in range(taken, len(closed)):
-            last = number + 1 == len(closed)
-            place = after if last else msgspec.structs.replace(before, taken=number + 1)
-            yield sequence_of(closed[number], self.options), place
 
     def _restored(self, epoch: int, lane: int, place: Place) -> Packer:
         packer = Packer(self.options)

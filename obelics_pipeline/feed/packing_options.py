@@ -72,6 +72,10 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("keep_single", "image_first"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it is a probability, from 0 to 1")
+        if short := [word for word in self.special if len(word) < 2]:
+            raise ConfigError(
+                f"special: {short[0]!r} cannot be broken up; write words of two characters or more"
+            )
         if self.bins < 1 or (self.max_images is not None and self.max_images < 1):
             raise ConfigError("bins and max_images have to be 1 or more (max_images: None for no limit)")
 

@@ -11,6 +11,7 @@ from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.feed.order import mixed
 from obelics_pipeline.feed.packing_options import PackOptions
 from obelics_pipeline.feed.sample import Image, Sample
+from obelics_pipeline.views.document import PARAGRAPHS
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
@@ -65,7 +66,7 @@ def _chance(sample: Sample, what: int) -> float:
 
 def _tidied(sample: Sample, options: PackOptions) -> list[str | Image]:
     """The parts in the order in which they are shown, without images that no text follows."""
-    parts = list(sample.parts)
+    parts = list(_merged(sample.parts))
     if options.image_first and _chance(sample, 2) < options.image_first:
         runs = [list(run) for _, run in groupby(parts, key=lambda part: isinstance(part, Image))]
         first = 0 if runs and isinstance(runs[0][0], str) else 1
@@ -75,6 +76,16 @@ def _tidied(sample: Sample, options: PackOptions) -> list[str | Image]:
     while parts and not options.trailing_images and isinstance(parts[-1], Image):
         parts.pop()
     return parts
+
+
+def _merged(parts: Sequence[str | Image]) -> Iterator[str | Image]:
+    """Texts between which a slot went are one; blank ones are none, and keep no images apart."""
+    shown = [part for part in parts if isinstance(part, Image) or part.strip()]
+    for image, run in groupby(shown, key=lambda part: isinstance(part, Image)):
+        if image:
+            yield from run
+        else:
+            yield PARAGRAPHS.join(part for part in run if isinstance(part, str))
 
 
 def _too_many(parts: list[str | Image], shown: int, options: PackOptions) -> bool:
@@ -91,9 +102,11 @@ def _blocks(parts: list[str | Image], options: PackOptions) -> Iterator[Block]:
         if isinstance(part, Image):
             images.append(part)
         else:
-            yield Block(tuple(images), _tokens(part, options))
-            images = []
-    if images:
+            tokens = _tokens(part, options)
+            if len(tokens):
+                yield Block(tuple(images), tokens)
+                images = []
+    if images and options.trailing_images:
         yield Block(tuple(images))
 
 

@@ -6,6 +6,7 @@ Other columns than those of texts and images become Python objects only when the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -21,29 +22,36 @@ from obelics_pipeline.feed.sample import Cursor, Image, Sample
 from obelics_pipeline.feed.source import BATCH_ROWS, Source, Unit, known_columns
 
 _LIGHT: Final = ("image_info.width", "image_info.height", "image_info.status")
+_URL: Final = "image_info.url"
+_SHOWN: Final = 120
+"""Characters of a message of Arrow's, which can tell whole schemas."""
 _REMOVED: Final = "optout"
 """The status of an image that a tombstone names."""
 
 
 class Tombstones:
-    """What must not be shown: whole documents by id, and slots of others."""
+    """What must not be shown: whole documents by id, and images of others.
+
+    Images count by their addresses: slots are those of the dataset that was rechecked, and move where images on
+    deny-lists go. One without an address counts by its slot.
+    """
 
     def __init__(self, path: str | None) -> None:
         self.documents: frozenset[str] = frozenset()
-        self.slots: dict[str, set[int]] = {}
+        self.images: dict[str, set[str | int]] = {}
         if path is None:
             return
         try:
-            table = pq.read_table(path, columns=["id", "level", "index"])
+            table = pq.read_table(path, columns=["id", "level", "index", "url"])
         except (OSError, pa.ArrowInvalid) as error:  # nothing is shown rather than what should not be
             raise InputError(
                 f"{path}: cannot be read ({error}); it is what 'obelics recheck' wrote"
             ) from error
         rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-        self.documents = frozenset(id for id, level, _ in rows if level == "document")
-        for id, level, index in rows:
+        self.documents = frozenset(id for id, level, *_ in rows if level == "document")
+        for id, level, index, url in rows:
             if level == "image":
-                self.slots.setdefault(id, set()).add(index)
+                self.images.setdefault(id, set()).add(url or index)
 
 
 class Reader:
@@ -60,7 +68,9 @@ class Reader:
         ]
         asked += [column for column, _, _ in options.filters]
         asked += ["dedup.size"] * (options.weight is not None)
+        asked += [_URL] * bool(self._tombstones.images)
         self.columns = sorted(set(known_columns(source, asked, "columns")))
+        _check_fields(source, options)
         self.large = known_columns(source, ["images.bytes"], "columns") if options.images else []
         self._loaded: tuple[int, pa.Table, list[pa.RecordBatch]] | None = None
 
@@ -117,6 +127,7 @@ class _Rows:
         self._texts: list[str | None] = texts.to_pylist()
         self._status = info.field("status").to_pylist()
         self._sizes = [info.field(name).to_pylist() for name in ("width", "height")]
+        self._urls = info.field("url").to_pylist() if info.type.get_field_index("url") >= 0 else None
         self._bodies = _Bodies(images) if options.images else None
         self._extra = {name: _field(table, name).to_pylist() for name in options.columns}
 
@@ -125,7 +136,7 @@ class _Rows:
         if id in tombstones.documents:
             return None
         start, end = self._bounds[row], self._bounds[row + 1]
-        removed = tombstones.slots.get(id, ())
+        gone = tombstones.images.get(id)
         parts: list[str | Image] = []
         on_missing = self._options.on_missing
         for place in range(start, end):
@@ -133,12 +144,16 @@ class _Rows:
             if text is not None:
                 parts.append(text)
                 continue
-            image = self._image(row, place, place - start in removed)
+            removed = gone is not None and (self._url(place) in gone or place - start in gone)
+            image = self._image(row, place, removed)
             if image.status == "ok" or on_missing == "keep_slot":
                 parts.append(image)
             elif on_missing == "drop_document":
                 return None
         return Sample(id, tuple(parts), at, {name: values[row] for name, values in self._extra.items()})
+
+    def _url(self, place: int) -> str | None:
+        return None if self._urls is None else self._urls[place]
 
     def _image(self, row: int, place: int, removed: bool) -> Image:
         status = _REMOVED if removed else self._status[place] or "ok"
@@ -186,6 +201,27 @@ def _field(table: pa.Table, name: str) -> Any:
     first, *rest = name.split(".")
     found = table.column(first)
     return pc.struct_field(found, rest) if rest else found
+
+
+def _check_fields(source: Source, options: FeedOptions) -> None:
+    """Raise ``ConfigError`` for a column that cannot be given, or a condition that cannot be asked of its column."""
+    empty = source.schema.empty_table()
+    for name in options.columns:
+        with _told(f"columns: {name!r}"):
+            _field(empty, name)
+    for condition in options.filters:
+        with _told(f"filters: {condition!r}"):
+            _holds(empty, *condition)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{what}: does not fit the column ({str(error)[:_SHOWN]}); name columns or fields of structs, none in lists"
+        ) from error
 
 
 def _holds(table: pa.Table, name: str, operator: str, value: Any) -> npt.NDArray[np.bool_]:

@@ -80,6 +80,12 @@ class Source:
         with self._file(self.units[0].path) as file:
             return [file.schema.column(index).path for index in range(len(file.schema))]
 
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        with self._file(self.units[0].path) as file:
+            return file.schema_arrow
+
     @property
     def _place(self) -> tuple[Any, str]:
         """The file system and the folder in it; asked anew, as those of a network do not outlive a fork."""

@@ -13,17 +13,17 @@ import msgspec
 
 from obelics_pipeline.errors import InputError
 
-VERSION: Final = 1
+VERSION: Final = 2
 
-KEPT_EPOCHS: Final = 8
-"""How far readers may be apart: what is done is remembered of so many epochs before."""
+KEPT_EPOCHS: Final = 64
+"""How far readers may be apart: what is done is remembered of so many epochs before, at some twenty bytes each."""
 
 Waiting: TypeAlias = tuple[int, int, int]
 """A part of a document that waits to be packed: row group of the lane, place in it, number of the piece."""
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a lane stands: the next document, how many results of it were taken, and what waits in open sequences."""
+    """Where a lane stands: the next document, how many pieces of it are packed, and what waits in open sequences."""
 
     unit: int = 0
     offset: int = 0
@@ -103,7 +103,13 @@ class Progress:
                 for lane, place in places.items():
                     if lane not in begun or _order_of(place) > _order_of(begun[lane]):
                         begun[lane] = place
-        self.epoch = min((state.epoch for state in known), default=0)
+        epochs = [state.epoch for state in known] or [0]
+        if max(epochs) - min(epochs) > KEPT_EPOCHS:
+            raise InputError(
+                f"the readers are {max(epochs) - min(epochs)} epochs apart, and states hold {KEPT_EPOCHS}; use fewer "
+                "readers, or more lanes, so that each has about as much"
+            )
+        self.epoch = min(epochs)
         for epoch, lanes in self._done.items():
             for lane in lanes:
                 self._begun.get(epoch, {}).pop(lane, None)
@@ -152,8 +158,9 @@ def merged(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return progress.state().encode()
 
 
-def _order_of(place: Place) -> tuple[int, int, int]:
-    return place.unit, place.offset, place.taken
+def _order_of(place: Place) -> tuple[int, int, int, int]:
+    """Sequences that are closed without a document that fills them leave fewer open, and all else as it was."""
+    return place.unit, place.offset, place.taken, -len(place.open)
 
 
 def _ranges(lanes: list[int]) -> Iterator[tuple[int, int, int]]:

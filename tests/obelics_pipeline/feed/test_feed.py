@@ -17,6 +17,7 @@ import pytest
 from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.feed import Feed, FeedOptions, merged
 from obelics_pipeline.feed.sample import Image
+from obelics_pipeline.feed.state import KEPT_EPOCHS
 from obelics_pipeline.recheck import TOMBSTONES
 
 Rows = list[dict[str, Any]]
@@ -135,6 +136,19 @@ def test_states_of_ranks_an_epoch_apart(dataset: str, documents: Rows) -> None:
     assert sorted(second_epoch + ids(one)) == sorted(row["id"] for row in documents)
 
 
+def test_states_further_apart_than_they_hold_are_refused(dataset: str) -> None:
+    """Else epochs would be shown twice of which nothing is known any more."""
+    filters = (("url", "in", ("https://example.com/3",)),)
+    ahead, behind = (Feed(dataset, lanes=2, rank=rank, world=2, filters=filters) for rank in range(2))
+    for _ in range(KEPT_EPOCHS):
+        list(ahead)
+    merged([ahead.state_dict(), behind.state_dict()])
+    list(ahead)
+    with pytest.raises(InputError, match="65 epochs apart"):
+        merged([ahead.state_dict(), behind.state_dict()])
+    assert len(json.dumps(ahead.state_dict())) < 10_000
+
+
 def test_filters_and_weights(dataset: str, documents: Rows) -> None:
     held = {row["id"] for row in documents if row["quality"]["perplexity"] < 300 and row["num_images"] >= 1}
     filters = (("quality.perplexity", "<", 300), ("num_images", ">=", 1))
@@ -165,6 +179,55 @@ def test_tombstones_are_not_shown(dataset: str, documents: Rows, tmp_path: Path)
     assert len(found) == 399
 
 
+def stones(path: Path, *stones: dict[str, Any]) -> str:
+    """A table of tombstones."""
+    pq.write_table(pa.Table.from_pylist(list(stones), schema=TOMBSTONES), path)
+    return str(path)
+
+
+def test_an_image_with_a_tombstone_is_known_by_its_address(
+    dataset: str, documents: Rows, tmp_path: Path
+) -> None:
+    """The slots of tombstones are those before images on deny-lists went: here it was one further on."""
+    row = next(row for row in documents if sum(map(bool, row["images"])) >= 2)
+    first, second, *_ = (place for place, image in enumerate(row["images"]) if image)
+    stone = {"level": "image", "index": first, "url": row["image_info"][second]["url"]}
+    path = stones(tmp_path / "tombstones.parquet", {"id": row["id"], **stone})
+    found = {sample.id: sample for sample in Feed(dataset, tombstones=path, on_missing="keep_slot")}
+    statuses = [image.status for image in found[row["id"]].images if image]
+    assert statuses.count("optout") == 1
+    image = found[row["id"]].images[second]
+    assert image is not None
+    assert image.status == "optout"
+
+
+@pytest.mark.parametrize("trial", range(3))
+def test_tombstones_can_come_in_the_middle(dataset: str, documents: Rows, tmp_path: Path, trial: int) -> None:
+    """A state goes on with other tombstones: what they name is not shown, all else once, in its order."""
+    whole = ids(Feed(dataset, seed=trial, lanes=4))
+    draw = random.Random(trial)
+    gone = set(draw.sample(whole, 150))
+    first = Feed(dataset, seed=trial, lanes=4)
+    taken = [sample.id for sample in islice(first, draw.randint(0, 300))]
+    path = stones(tmp_path / "stones.parquet", *({"id": id, "level": "document"} for id in gone))
+    second = Feed(dataset, seed=trial, lanes=4, tombstones=path)
+    second.load_state_dict(first.state_dict())
+    assert ids(second) == [id for id in whole[len(taken) :] if id not in gone]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"world": 60, "rank": 50, "lanes": 60}, id="more readers than row groups"),
+        pytest.param({"filters": (("num_images", ">", 1000),)}, id="filters that leave nothing"),
+    ],
+)
+def test_an_endless_feed_of_nothing_ends(dataset: str, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"nothing for reader .* 40 row groups"):
+        list(Feed(dataset, endless=True, **options))
+    assert list(Feed(dataset, **options)) == []
+
+
 def test_a_feed_travels_to_other_processes(dataset: str) -> None:
     feed = Feed(dataset)
     assert ids(pickle.loads(pickle.dumps(feed))) == ids(feed)
@@ -178,6 +241,14 @@ def test_a_feed_travels_to_other_processes(dataset: str) -> None:
         pytest.param({"lanes": -1}, "lanes is -1", id="lanes below none"),
         pytest.param({"world": 9, "lanes": 8}, "9 readers .* for 8 lanes", id="more readers than lanes"),
         pytest.param({"filters": (("url", "like", "x"),)}, "filters: .*'like'", id="no such operator"),
+        pytest.param({"filters": (("url", "in", "x"),)}, "write a list of values", id="no list"),
+        pytest.param({"filters": (("url", "<", 3),)}, "does not fit the column", id="another type"),
+        pytest.param(
+            {"filters": (("url", "in", (3,)),)}, "does not fit the column", id="values of another type"
+        ),
+        pytest.param({"filters": (("quality", "<", 3),)}, "does not fit the column", id="a struct"),
+        pytest.param({"filters": (("image_info.width", "<", 3),)}, "none in lists", id="a field in a list"),
+        pytest.param({"columns": ("image_info.width",)}, "columns: .* none in lists", id="extra in a list"),
         pytest.param({"filters": (("perplexity", "<", 1),)}, "no column 'perplexity'", id="no such column"),
         pytest.param({"columns": ("uri",)}, "no column 'uri'", id="no such extra"),
     ],
