@@ -13,7 +13,9 @@ from obelics_pipeline.document import CELL, TextNode
 
 _LEVEL: Final = re.compile(r"/h([1-6])\b")
 _USUAL_LEVEL: Final = 2
-_INDENT: Final = re.compile(r"^(?:  )+", re.MULTILINE)
+_ITEM: Final = re.compile(r"(?P<indent>(?:  )*)(?P<marker>- |\d+\. )?")
+_STEP: Final = 4
+"""Spaces a level: two, as nodes have them, nest under bullets but not under numbers."""
 _TICKS: Final = re.compile("`+")
 _FENCE: Final = 3
 
@@ -32,8 +34,23 @@ def _heading(node: TextNode) -> str:
 
 
 def _list(node: TextNode) -> str:
-    """Four spaces a level: two, as nodes have them, nest under bullets but not under numbers."""
-    return _INDENT.sub(lambda indent: indent[0] * 2, node.text)
+    """``_STEP`` spaces a level, more under long numbers. What begins deep, as an image cut the list, begins at the left:
+    behind four spaces Markdown has code.
+    """
+    lines: list[str] = []
+    around: list[
+        tuple[int, int]
+    ] = []  # of each line around: its indent, and the column where lines within it begin
+    for line in node.text.split("\n"):
+        found = _ITEM.match(line)
+        assert found is not None
+        indent, marker = len(found["indent"]), found["marker"] or ""
+        while around and around[-1][0] >= indent:
+            around.pop()
+        column = around[-1][1] if around else 0
+        around.append((indent, column + max(_STEP, len(marker))))
+        lines.append(f"{' ' * column}{line[indent:]}")
+    return "\n".join(lines)
 
 
 def _table(node: TextNode) -> str:

@@ -109,7 +109,7 @@ def _items(blocks: Sequence[Block], started: set[Box]) -> Iterator[str]:
         if item is None or parent is None or item in started:
             yield "  " * (depth + 1) + text
         elif item.tag == "li":
-            marker = f"{item.index}." if parent.tag == "ol" else "-"
+            marker = f"{item.number}." if parent.tag == "ol" else "-"
             yield f"{'  ' * depth}{marker} {text}"
         else:
             yield ("" if item.tag == "dt" else "  ") + text

@@ -10,7 +10,8 @@ class Box:
 
     ``names`` is what its author calls it (the categories of its class, id, role and itemprop: ``rules.LABELS``)
     and ``within`` that of the element and all elements around it. ``index`` is its place among the elements of
-    its parent, from 1; ``kind`` that of the text in it.
+    its parent, from 1; ``kind`` that of the text in it. ``number`` is that of an ``li`` in an ``ol``, and of an ``ol``
+    that of its next item, ``step`` further on each time.
     """
 
     __slots__ = (
@@ -21,8 +22,10 @@ class Box:
         "index",
         "kind",
         "names",
+        "number",
         "parent",
         "start",
+        "step",
         "tag",
         "within",
     )
@@ -35,6 +38,8 @@ class Box:
         self.start = start
         self.end = start
         self.names = 0
+        self.number = 1
+        self.step = 1
         self.within = 0
         self.around = -1  # of features.View: what stands around a block in this box
         self.group = -1  # of features.View: what its texts are together

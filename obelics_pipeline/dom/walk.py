@@ -26,6 +26,8 @@ from obelics_pipeline.dom.tree import Block, Box, Tree
 MAX_DEPTH: Final = 300
 """Block-level elements nested deeper than this open no box of their own; browsers stop at 512 elements."""
 
+MAX_DIGITS: Final = 9
+"""Digits of the number of an item of a list, as in CommonMark (5.2)."""
 NOSCRIPT_TEXT: Final = 500
 """A ``noscript`` with more characters than this holds the page itself (Discourse), not a request for JavaScript."""
 
@@ -215,6 +217,10 @@ class Walker:
         parent = self.box
         kind = BLOCKS[tag] or ("" if tag == "p" and parent.kind == "table" else parent.kind)
         box = self.box = Box(tag, kind, parent, index, len(self.tree.blocks))
+        if tag == "ol":
+            number_list(box, node)
+        elif tag == "li":
+            number_item(box, parent, attributes)
         if tag != "body":
             box.names = names
             box.within = parent.within | names | TAG_BITS.get(tag, 0)
@@ -325,6 +331,33 @@ class Walker:
         source = tex.text_lexbor().strip() if tex is not None else ""
         mark = "$$" if node.attributes.get("display") == "block" else "$"
         self.parts.append(f"{mark}{source}{mark}" if source else node.text_lexbor())
+
+
+def number_list(box: Box, node: LexborNode) -> None:
+    """Where the numbers of an ``ol`` begin, and whether they go down."""
+    attributes = node.attributes
+    first = number_in(attributes, "start")
+    if "reversed" in attributes:
+        box.step = -1
+        if first is None:
+            first, item = 0, node.first_child
+            while item is not None:
+                first += item.tag == "li"
+                item = item.next
+    box.number = 1 if first is None else first
+
+
+def number_item(box: Box, parent: Box, attributes: Attributes) -> None:
+    """The number of an ``li``: its own, or the one behind that of the item before."""
+    given = number_in(attributes, "value")
+    box.number = parent.number if given is None else given
+    parent.number = box.number + parent.step
+
+
+def number_in(attributes: Attributes, name: str) -> int | None:
+    """The number that an attribute gives, of as many digits as those of Markdown's lists may have."""
+    text = (attributes.get(name) or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
 def names_of(attributes: Attributes) -> int:

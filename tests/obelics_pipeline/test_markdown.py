@@ -25,6 +25,14 @@ FORMS = {
     ),
     "a caption is verbatim": ("caption", "_A boat_", "p", "_A boat_"),
     "a list nests by four": ("list", "1. a\n  - b\n    - c\n2. d", "ol", "1. a\n    - b\n        - c\n2. d"),
+    "a list nests under long numbers": (
+        "list",
+        "1999. a\n  - b\n2000. c",
+        "ol",
+        "1999. a\n      - b\n2000. c",
+    ),
+    "a list that begins deep": ("list", "    - a\n    - b\n      - c\n2. d", "ul", "- a\n- b\n    - c\n2. d"),
+    "a list that goes on": ("list", "  more of one\n2. two", "ol", "more of one\n2. two"),
     "a table gets a head": (
         "table",
         "a | b\nc\n | d \\| e",
@@ -75,8 +83,8 @@ def test_a_table_is_read_with_all_its_cells(rows: list[list[str]]) -> None:
     assert found == [cell for row in rows for cell in [*row, *[""] * (width - len(row))]]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), words), min_size=1))
-def test_lists_nest_as_they_did(items: list[tuple[int, bool, str]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), words), min_size=1), st.integers(0, 999_999_999))
+def test_lists_nest_as_they_did(items: list[tuple[int, bool, str]], number: int) -> None:
     text, depths = [], []
     numbered: dict[int, bool] = {}
     for depth, ordered, word in items:
@@ -84,6 +92,6 @@ def test_lists_nest_as_they_did(items: list[tuple[int, bool, str]]) -> None:
         numbered = {known: kind for known, kind in numbered.items() if known <= depth}
         ordered = numbered.setdefault(depth, ordered)
         depths.append(depth)
-        text.append(f"{'  ' * depth}{'1.' if ordered else '-'} {word}")
+        text.append(f"{'  ' * depth}{f'{number}.' if ordered else '-'} {word}")
     found = [token.level for token in parsed("list", "\n".join(text)) if token.type == "list_item_open"]
     assert found == [1 + 2 * depth for depth in depths]
