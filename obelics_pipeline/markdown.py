@@ -34,8 +34,9 @@ def _heading(node: TextNode) -> str:
 
 
 def _list(node: TextNode) -> str:
-    """``_STEP`` spaces a level, more under long numbers. What begins deep, as an image cut the list, begins at the left:
-    behind four spaces Markdown has code.
+    """``_STEP`` spaces a level, more under long numbers.
+
+    What begins deep, as an image cut the list, begins at the left: behind four spaces Markdown has code.
     """
     lines: list[str] = []
     around: list[
