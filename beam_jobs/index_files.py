@@ -7,7 +7,8 @@ import gzip
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 import fsspec
 
 from beam_jobs import io
-from beam_jobs.http_file import HttpSource, is_http
+from beam_jobs.http_file import CONNECTIONS, HttpSource, is_http
 from beam_jobs.ranged import Broken
 from obelics_pipeline.columnar_index import SUBSETS, Subset
 from obelics_pipeline.errors import InputError
@@ -26,6 +27,9 @@ TABLE: Final = "cc-index/table/cc-main/warc"
 LISTING: Final = "crawl-data/{}/cc-index-table.paths.gz"
 """Where the files of a crawl are listed below the same prefix, for servers that list nothing themselves."""
 
+
+FOOTER: Final = 1 << 16
+"""Bytes at the end of a file that hold what is known of its row groups; if that is more, the rest is read as well."""
 
 CALLS: Final = 3
 """Attempts to reach a server before anything is read there, one second apart."""
@@ -100,7 +104,17 @@ class RangeFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         self.requests = 0
         self.error: Exception | None = None
         self._sizes: dict[str, int] = {}
+        self._tails: dict[str, bytes] = {}
         self._lock = Lock()
+
+    def fetch_footers(self, paths: Sequence[str]) -> None:
+        """Read the ends of files, several at once: DuckDB would ask for one after the other."""
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            self._tails |= zip(paths, pool.map(self._tail, paths), strict=True)
+
+    def _tail(self, path: str) -> bytes:
+        length = self._length(path)
+        return self._ask_range(path, max(0, length - FOOTER), length)
 
     @classmethod
     def name(cls, path: str) -> str:
@@ -129,7 +143,12 @@ class RangeFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         return self._sizes[path]
 
     def read_range(self, path: str, start: int, stop: int) -> bytes:
-        """The bytes of ``[start, stop)``."""
+        """The bytes of ``[start, stop)``, of the end of a file those that are known."""
+        tail = self._tails.get(path, b"")
+        at = start - self._length(path) + len(tail)
+        return tail[at : at + stop - start] if at >= 0 else self._ask_range(path, start, stop)
+
+    def _ask_range(self, path: str, start: int, stop: int) -> bytes:
         data: bytes = self._told(lambda: io.read_range(path, start, stop))
         with self._lock:
             self.bytes_read += len(data)

@@ -11,13 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beam_jobs import io
+from beam_jobs.http_file import CONNECTIONS
 from beam_jobs.index_files import RangeFiles, find_files
 from obelics_pipeline import selection
-from obelics_pipeline.columnar_index import SINCE, Subset, Wanted
+from obelics_pipeline.columnar_index import SINCE, Subset, Wanted, quoted
 from obelics_pipeline.errors import InputError, Misconfigured
-
-THREADS: Final = 4
-"""Threads that read remote files: as many as there are connections to one server."""
 
 BATCH_ROWS: Final = 1 << 16
 
@@ -92,8 +90,8 @@ class Index:
                 "select: DuckDB, which reads the index, is not installed: pip install 'obelics-builder[select]'"
             ) from None
         self._duckdb = duckdb
+        self._files = files
         self._remote = None if io.is_local(files[0]) else RangeFiles()
-        self._files = [RangeFiles.name(path) if self._remote else path for path in files]
         self._folder = tempfile.TemporaryDirectory()
         self._connection = duckdb.connect(config={"temp_directory": self._folder.name})
         self._set_up()
@@ -101,12 +99,10 @@ class Index:
     def _set_up(self) -> None:
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        self._connection.execute(
-            "SET parquet_metadata_cache = true"
-        )  # a query looks at the first file thrice
+        self._connection.execute("SET parquet_metadata_cache = true")  # else the first file is asked thrice
         if self._remote:
             self._connection.register_filesystem(self._remote)
-            self._connection.execute(f"SET threads = {THREADS}")
+            self._connection.execute(f"SET threads = {CONNECTIONS}")
 
     @property
     def read(self) -> int | None:
@@ -116,26 +112,26 @@ class Index:
     def rows(self, wanted: Wanted) -> Iterator[pa.RecordBatch]:
         """What is wanted, in the order of a selection; ``InputError`` if the index cannot be read or cannot tell."""
         for column, names in wanted.places.columns.items():
-            self._connection.register(f"names_{column}", pa.table({"name": pa.array(names, pa.string())}))
+            # not register(), which imports pandas
+            self._connection.execute(
+                f"CREATE TABLE names_{column} AS SELECT unnest(?::VARCHAR[]) AS name", [list(names)]
+            )
         try:
+            if self._remote:
+                self._remote.fetch_footers(self._files)
             present = self._columns()
             self._check(wanted, present)
-            found = self._connection.sql(wanted.sql(_source(self._files), present))
+            found = self._connection.sql(wanted.sql(self._source(self._files), present))
             for batch in found.to_arrow_reader(BATCH_ROWS):
-                yield pa.RecordBatch.from_arrays(
-                    [
-                        column.cast(field.type)
-                        for column, field in zip(batch.columns, selection.SCHEMA, strict=True)
-                    ],
-                    schema=selection.SCHEMA,
-                )
+                yield batch.cast(selection.SCHEMA)
         except (self._duckdb.Error, pa.ArrowException) as error:
             if self._remote and self._remote.error:
                 raise self._remote.error from None
-            raise InputError(f"the index cannot be read: {error}") from None
+            fact = str(error).partition("\n")[0].replace(RangeFiles.name(""), "")
+            raise InputError(f"the index cannot be read: {fact}; is the file whole?") from None
 
     def _columns(self) -> set[str]:
-        found = self._connection.execute(f"DESCRIBE SELECT * FROM {_source(self._files[:1])}").fetchall()
+        found = self._connection.execute(f"DESCRIBE SELECT * FROM {self._source(self._files[:1])}").fetchall()
         return {row[0] for row in found}
 
     def _check(self, wanted: Wanted, present: set[str]) -> None:
@@ -145,14 +141,13 @@ class Index:
                 f"{self._files[0]}: an index without {', '.join(missing)}{since}; ask for what it has, or name another"
             )
 
+    def _source(self, files: Sequence[str]) -> str:
+        names = [self._remote.name(path) if self._remote else path for path in files]
+        return f"read_parquet([{', '.join(map(quoted, names))}], hive_partitioning = false)"
+
     def __enter__(self) -> Index:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._connection.close()
         self._folder.cleanup()
-
-
-def _source(files: Sequence[str]) -> str:
-    names = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
-    return f"read_parquet([{names}], hive_partitioning = false)"

@@ -156,12 +156,12 @@ class Wanted(msgspec.Struct, frozen=True):
         if self.statuses:
             yield _among("fetch_status", map(str, self.statuses))
         if self.mimes:
-            yield _among("content_mime_detected", map(_quoted, self.mimes))
+            yield _among("content_mime_detected", map(quoted, self.mimes))
         if self.languages:
-            yield _among("split_part(content_languages, ',', 1)", map(_quoted, self.languages))
+            yield _among("split_part(content_languages, ',', 1)", map(quoted, self.languages))
         if ranges := self.places.key_ranges():
             yield _any(
-                f"(url_surtkey >= {_quoted(start)} AND url_surtkey < {_quoted(end)})" for start, end in ranges
+                f"(url_surtkey >= {quoted(start)} AND url_surtkey < {quoted(end)})" for start, end in ranges
             )
         if columns := self.places.columns:
             yield _any(f"{column} IN (SELECT name FROM names_{column})" for column in columns)
@@ -203,7 +203,8 @@ def _any(conditions: Iterable[str]) -> str:
     return f"({' OR '.join(conditions)})"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
 
 

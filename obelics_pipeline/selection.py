@@ -40,6 +40,7 @@ SCHEMA: Final = pa.schema(
 
 GROUP_ROWS: Final = 1 << 16
 
+_NOTHING: Final = pa.Table.from_batches([], SCHEMA)  # empty_table() imports pandas
 _ARCHIVES_KEY: Final = b"obelics.archives"
 _QUERY_KEY: Final = b"obelics.query"
 
@@ -91,7 +92,7 @@ def write_selection(
     """
     metadata = {_ARCHIVES_KEY: archives.encode(), _QUERY_KEY: msgspec.json.encode(query, order="sorted")}
     with ParquetFile(stream, SCHEMA.with_metadata(metadata)) as file:
-        last = SCHEMA.empty_table()
+        last = _NOTHING
         for group in _groups(batches):
             _check_order(pa.concat_tables([last, group]))
             last = group.slice(group.num_rows - 1)
@@ -101,7 +102,7 @@ def write_selection(
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """The rows in tables of ``GROUP_ROWS``, the last one shorter."""
-    held = SCHEMA.empty_table()
+    held = _NOTHING
     for batch in batches:
         held = pa.concat_tables([held, pa.Table.from_batches([batch], SCHEMA)])
         while held.num_rows >= GROUP_ROWS:
