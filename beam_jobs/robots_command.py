@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import BinaryIO, Final
 
-from beam_jobs import io
-from beam_jobs.config import load
+from beam_jobs import io, selected
+from beam_jobs.config import ExtractSection, load
+from beam_jobs.http_file import Manners
 from beam_jobs.inputs import find_archives
+from obelics_pipeline.errors import InputError, NoSuchFile
 from obelics_pipeline.robots_store import Manifest, RobotsStore, compile_robots
+from obelics_pipeline.selection import is_selection
 
 
 def _compile(options: argparse.Namespace) -> None:
@@ -19,10 +23,23 @@ def _compile(options: argparse.Namespace) -> None:
 
 def _opened(paths: list[str]) -> Iterator[tuple[str, BinaryIO]]:
     for path in paths:
+        if is_selection(path):
+            yield from _selected(path)
+            continue
         with io.reaching(f"WARC {path}"):
             stream = io.open_read(path)
         with stream:
             yield path, stream
+
+
+def _selected(path: str) -> Iterator[tuple[str, BinaryIO]]:
+    """The records that a selection names, each as an archive of its own."""
+    section, manners = ExtractSection(), Manners()
+    for rows in selected.cut(path, section.range_bytes):
+        for archive, _, record in selected.read_records(path, rows, section, manners):
+            if isinstance(record, NoSuchFile):
+                raise InputError(f"WARC {path}: {record}; is the prefix of its archives right?")
+            yield archive, BytesIO(record)
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -73,16 +73,31 @@ def read_selected(
     path: str, rows: tuple[int, int], section: ExtractSection, manners: Manners
 ) -> Iterator[tuple[Item, str]]:
     """One item, and the path of its archive, for each of the ``rows`` of the selection at ``path``, in their order."""
+
+    @lru_cache(maxsize=1)
+    def crawl(archive: str) -> str | None:
+        return warc.crawl_of(io.name_of(archive), lambda: io.read_range(archive, 0, HEAD_BYTES, manners))
+
+    for archive, capture, record in read_records(path, rows, section, manners):
+        item: Item
+        if isinstance(record, NoSuchFile):
+            item = warc.Damaged("not_there", str(record), capture.offset)
+        else:
+            place = warc.Place(io.name_of(archive), capture.offset, capture.url, crawl(archive))
+            item = warc.read_one(record, place, max_page_bytes=section.max_page_bytes)
+        yield item, archive
+
+
+def read_records(
+    path: str, rows: tuple[int, int], section: ExtractSection, manners: Manners
+) -> Iterator[tuple[str, Capture, bytes | NoSuchFile]]:
+    """The path of its archive, and the bytes, of each record of the ``rows`` of the selection at ``path``, in order."""
     with io.open_read(path) as stream:
         selection = open_selection(stream, path)
         captures = list(_captures(selection, *rows))
 
     def read(archive: str, start: int, stop: int) -> bytes:
         return io.read_range(archive, start, stop, manners)
-
-    @lru_cache(maxsize=1)
-    def crawl(archive: str) -> str | None:
-        return warc.crawl_of(io.name_of(archive), lambda: read(archive, 0, HEAD_BYTES))
 
     groups = (
         (io.join(selection.archives, name), group)
@@ -91,14 +106,10 @@ def read_selected(
     )
     for (archive, group), data in _ahead(groups, read, section.connections):
         for capture in group.captures:
-            item: Item
             if isinstance(data, NoSuchFile):
-                item = warc.Damaged("not_there", str(data), capture.offset)
+                yield archive, capture, data
             else:
-                place = warc.Place(io.name_of(archive), capture.offset, capture.url, crawl(archive))
-                record = data[capture.offset - group.start :][: capture.length]
-                item = warc.read_one(record, place, max_page_bytes=section.max_page_bytes)
-            yield item, archive
+                yield archive, capture, data[capture.offset - group.start :][: capture.length]
 
 
 def merge(captures: Iterable[Capture], gap_bytes: int) -> Iterator[Group]:

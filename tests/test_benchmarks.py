@@ -144,3 +144,15 @@ def test_feed_is_measured_beside_others() -> None:
     }
     for name in ("padding", "state, documents", "state, sequences", "row groups in a worker"):
         assert figures[name]["passed"], run.stdout
+
+
+def test_selection_measures_every_place() -> None:
+    command = [sys.executable, BENCHMARKS / "selection.py", "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    assert {name for name, figure in figures.items() if figure["required"] == "≤ 5"} == {
+        "three hosts, local",
+        "three hosts, HTTP",
+    }
+    assert all(figure["value"] > 0 for figure in figures.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import re
 import sys
@@ -13,7 +14,7 @@ import columnar_index as index
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archives import page, write_warc
+from archives import answer, page, response, write_warc
 from columnar_index import Capture
 from folderserver import FolderServer
 
@@ -314,20 +315,33 @@ def test_the_places_of_records_are_true(say: Callable[..., tuple[int, str, str]]
             assert page_at(stream, "alone.warc.gz", 0).url == row["url"]
 
 
-def test_robots_txt_of_hosts_is_selected_with_every_answer(
-    say: Callable[..., tuple[int, str, str]], tmp_path: Path
+def test_robots_txt_of_selected_hosts_is_compiled_whatever_was_answered(
+    say: Callable[..., tuple[int, str, str]], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    said = {
+        "http://a.example": answer(200, b"User-agent: *\nDisallow: /"),
+        "http://b.example": answer(404),
+        "http://c.example": answer(200, b"User-agent: *\nDisallow: /"),
+    }
     name = f"crawl-data/{CRAWL}/segments/1.1/robotstxt/a.warc.gz"
-    said = [
-        Capture(
-            f"https://{host}/robots.txt", name, n * 100, 90, START, status, "text/plain", "text/plain", None
-        )
-        for n, (host, status) in enumerate([("a.example", 200), ("b.example", 404), ("c.example", 503)])
-    ]
-    index.write(tmp_path, CRAWL, "robotstxt", index.table(said), files=1)
-    asked = ["--index", tmp_path, "--subset", "robotstxt", "--hosts", "a.example", "b.example"]
-    assert say(*asked, "--output", tmp_path / "out")[0] == 0
-    assert rows_of(tmp_path / "out") == expected(said[:2])
+    archive = tmp_path / name
+    archive.parent.mkdir(parents=True)
+    records = [response(f"{at}/robots.txt", "2026-07-02T00:00:00Z", body) for at, body in said.items()]
+    archive.write_bytes(b"".join(gzip.compress(record, mtime=0) for record in records))
+    index.write(tmp_path, CRAWL, "robotstxt", index.table(index.captures_of(archive, name)), files=1)
+    asked = ["--index", tmp_path, "--archives", tmp_path, "--subset", "robotstxt"]
+    assert say(*asked, "--hosts", "a.example", "b.example", "--output", tmp_path / "out")[0] == 0
+    assert [row["fetch_status"] for row in rows_of(tmp_path / "out")] == [200, 404]
+
+    store, table = str(tmp_path / "store"), str(tmp_path / "out/selection.parquet")
+    assert main(["robots", "compile", table, "--output", store]) == 0
+    assert "store: 2 origins" in capsys.readouterr().out
+    assert main(["robots", "check", store, *(f"{at}/x" for at in said)]) == 0
+    heard = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert heard == ["robots:obelics-builder", "nothing", "not captured"]
+    archive.unlink()
+    assert main(["robots", "compile", table, "--output", str(tmp_path / "other")]) == 2
+    assert "is the prefix of its archives right?" in capsys.readouterr().err
 
 
 BAD = [

@@ -116,7 +116,7 @@ def figures(*, quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         say("generating")
-        chosen, wanted = generate(folder, 20_000 if quick else 1_000_000)
+        chosen, wanted = generate(folder, 5_000 if quick else 1_000_000)
         files = sorted(folder.rglob("part-*.parquet"))
         size, rows = (
             sum(path.stat().st_size for path in files),
