@@ -14,6 +14,7 @@ from obelics_pipeline import consent
 from obelics_pipeline.canonical_link import canonical_link
 from obelics_pipeline.charset import to_utf8
 from obelics_pipeline.document import Document
+from obelics_pipeline.dom import licenses
 from obelics_pipeline.dom.bounds import affordable
 from obelics_pipeline.dom.content import main_content
 from obelics_pipeline.dom.images import ImageFinder
@@ -21,13 +22,12 @@ from obelics_pipeline.dom.nodes import nodes_of
 from obelics_pipeline.dom.tree import Block, Tree
 from obelics_pipeline.dom.walk import Walker
 from obelics_pipeline.errors import PageFailed
+from obelics_pipeline.license import of_link, of_meta, stated
 from obelics_pipeline.page import Page
 from obelics_pipeline.url import host_of, registrable_domain, resolve
 from obelics_pipeline.wikimedia import parsoid
 
 MAX_TITLE: Final = 1000
-
-_CANONICAL: Final = 'head > link[rel~="canonical" i]'
 
 
 class ExtractOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +70,7 @@ class Head(msgspec.Struct):
     base: str | None = None
     meta: list[tuple[str, str]] = []
     canonical: list[str] = []
+    license: list[str] = []
 
 
 @contextmanager
@@ -134,18 +135,27 @@ def _extract(page: Page, options: ExtractOptions) -> Extraction:
         language=page.language,
         consent=consent.signals(page.headers, head.meta),
         canonical=canonical_link(page.url, base, head.canonical, page.headers),
-        license=page.license,
+        license=page.license or stated(_licenses(html, parser, head, base, page.url)),
     )
     return Extraction(document, (*notes, *tree.notes), charset, tree, kept, finder)
 
 
+def _licenses(html: bytes, parser: LexborHTMLParser, head: Head, base: str, url: str) -> Iterator[str | None]:
+    """What a page states of its licence: links first, as they are what readers see, then metadata."""
+    link, schema = licenses.mentions(html)
+    yield from (of_link(href, base) for href in head.license)
+    if link:
+        yield from licenses.of_body(parser, base)
+    yield from of_meta(head.meta, base)
+    if schema:
+        yield from licenses.of_scripts(parser, url)
+
+
 def read_head(parser: LexborHTMLParser) -> Head:
-    """Title, base, named ``meta`` elements and canonical links of a page."""
+    """Title, base, named ``meta`` elements, canonical links and those to licences of a page."""
     head = Head()
     if parser.head is None:
         return head
-    links = parser.head.css(_CANONICAL)
-    head.canonical = [href for link in links if (href := link.attributes.get("href"))]
     for element in parser.head.iter():
         tag = element.tag
         if tag == "meta":
@@ -153,6 +163,14 @@ def read_head(parser: LexborHTMLParser) -> Head:
             name = attributes.get("name") or attributes.get("http-equiv")
             if name:
                 head.meta.append((name.strip().lower(), attributes.get("content") or ""))
+        elif tag == "link":
+            attributes = element.attributes
+            href = attributes.get("href")
+            relations = (attributes.get("rel") or "").lower()
+            if href and "canonical" in relations and "canonical" in relations.split():
+                head.canonical.append(href)
+            elif href and "license" in relations and "license" in relations.split():
+                head.license.append(href)
         elif tag == "title" and head.title is None:
             head.title = " ".join(element.text_lexbor().split())[:MAX_TITLE] or None
         elif tag == "base" and head.base is None:

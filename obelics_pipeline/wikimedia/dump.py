@@ -12,6 +12,7 @@ import msgspec
 
 from obelics_pipeline.document import Source as Provenance
 from obelics_pipeline.errors import InputError
+from obelics_pipeline.license import of_text, stated
 from obelics_pipeline.page import Page
 from obelics_pipeline.records import Damaged
 from obelics_pipeline.url import resolve
@@ -181,7 +182,7 @@ def _provenance(article: _Article, line: Line, filename: str, plain: bool) -> Pr
 
 
 def _licenses(given: list[_License] | _License | None) -> str | None:
-    """The licences of a page by their identifiers (``CC-BY-SA-4.0``), or by what else is known of them."""
+    """The licences of a page: those of Creative Commons by their addresses, others by what is known of them."""
     licenses = [given] if isinstance(given, _License) else given or []
     names = (each.identifier or each.url or each.name for each in licenses)
-    return ", ".join(dict.fromkeys(filter(None, names))) or None
+    return stated((of_text(name) or name) if name else None for name in names)

@@ -89,7 +89,7 @@ def test_articles_travel_with_language_licence_and_origin(output: Path, dump: Pa
     wiki = [document for document in documents if document.domain == "wikipedia.org"]
     assert len(wiki) == dumps.ARTICLES
     first = wiki[0]
-    assert (first.language, first.license, first.title) == ("en", "CC-BY-SA-4.0", "Light 0")
+    assert (first.language, first.license, first.title) == ("en", dumps.LICENSE["url"], "Light 0")
     assert first.source.crawl == "enwiki-NS0-20240601-ENTERPRISE-HTML"
     assert (first.source.warc_filename, first.source.warc_record_id) == (dump.name, "revision:70000")
     assert [document.license for document in documents if document not in wiki] == [None]
