@@ -17,6 +17,7 @@ from rich.console import Console
 
 from beam_jobs.config import Config, section_hash
 from beam_jobs.describe import describe, survey_of, with_policy
+from beam_jobs.finished import no_dataset
 from beam_jobs.lists import joined_lists
 from beam_jobs.optouts import consent_of, told
 from beam_jobs.recheck_tables import link, trim_decisions, trim_pairs
@@ -132,9 +133,7 @@ def _shards(source: Path) -> list[Path]:
     """The shards of a dataset, which has to be whole if it says what belongs to it."""
     shards = sorted(source.glob("data/*.parquet"))
     if not shards:
-        below = source / "dataset"
-        name = str(below) if any(below.glob("data/*.parquet")) else "the folder that 'export' wrote"
-        raise InputError(f"{source}: no dataset (no file data/*.parquet); name {name}")
+        raise no_dataset(str(source))
     place = source / manifests.NAME
     if place.exists():
         entries = manifests.decode(place.read_bytes(), str(place)).files

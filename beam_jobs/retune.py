@@ -86,10 +86,10 @@ class Sample(msgspec.Struct, frozen=True):
         with io.reaching(path), io.open_read(path) as stream:
             file = pq.ParquetFile(stream)
             for index in range(file.num_row_groups):
-                ids = file.read_row_group(index, columns=["id"]).column("id").to_pylist()
+                ids = file.read_row_group(index, ["id"], use_threads=False).column("id").to_pylist()
                 mine = [row for row, id in enumerate(ids) if sampled(id, self.share)]
                 if mine:
-                    yield from documents_of(file.read_row_group(index).take(mine))
+                    yield from documents_of(file.read_row_group(index, use_threads=False).take(mine))
 
 
 def sample_of(run: str, config: Config, stage: str, share: float | None) -> Sample:

@@ -79,11 +79,15 @@ def weight(document: Document) -> int:
 
 
 def row_groups(path: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file in order, one in memory at a time."""
+    """The row groups of a Parquet file in order, one in memory at a time.
+
+    Arrow's threads do not help: one of them may still let go of ``stream`` when the program ends, for which it
+    needs the interpreter, and a program that has done its work would abort.
+    """
     with io.open_read(path) as stream:
         file = pq.ParquetFile(stream)
         for index in range(file.num_row_groups):
-            yield file.read_row_group(index, columns=list(columns) if columns else None)
+            yield file.read_row_group(index, columns=list(columns) if columns else None, use_threads=False)
 
 
 def documents(path: str) -> Iterator[Document]:

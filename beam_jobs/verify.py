@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs import io, runner
+from beam_jobs.finished import no_dataset
 from beam_jobs.progress import LINE_EVERY
 from beam_jobs.rows import row_groups
 from beam_jobs.verify_files import Checked, Expected, Fault, check_file
@@ -73,14 +74,12 @@ def verify(options: VerifyOptions, say: Callable[[str], None] = print) -> None:
         tell(checked.faults)
         total.rows += checked.rows
         total.images += checked.images
-    readable = [path for path in tables if place_of(path) and _readable(io.join(folder, path))]
-    tell(_reference_faults(folder, readable))
+    tell(_reference_faults(folder, tables, manifest))
     how = "without the bytes of images" if options.quick else "with every image decoded"
     told = f"{folder}: {len(tables)} tables, {total.rows:,} rows with {total.images:,} images looked at {how}"
     if faults:
-        raise RunFailed(
-            f"{told}: {faults:,} faults; fetch the files that are named again, or build them again"
-        )
+        count = "1 fault" if faults == 1 else f"{faults:,} faults"
+        raise RunFailed(f"{told}: {count}; fetch the files that are named again, or build them again")
     say(f"{told}: no fault")
 
 
@@ -91,9 +90,7 @@ def _tables(folder: str) -> dict[str, int]:
         for path, size in io.sizes_below(folder, f"{name}/*.parquet").items():
             found["/".join(path.rsplit("/", 2)[1:])] = size
     if not found and io.size(io.join(folder, MANIFEST)) is None:
-        raise InputError(
-            f"{folder}: no dataset (no {MANIFEST}, no data/*.parquet); name the folder that 'export' wrote"
-        )
+        raise no_dataset(folder)
     return found
 
 
@@ -160,14 +157,21 @@ def _readable(path: str) -> bool:
         return False
 
 
-def _reference_faults(folder: str, tables: Sequence[str]) -> Iterator[Fault]:
-    """Ids that are in two files, pairs of documents that are not there, and rejected documents that are."""
+def _reference_faults(folder: str, tables: Iterable[str], manifest: DatasetManifest) -> Iterator[Fault]:
+    """Ids that are in two files, pairs of documents that are not there, and rejected documents that are.
+
+    While a table of documents is missing or damaged, which is a fault that was told, nobody knows of a pair whether
+    its document is there: nothing is said of pairs then.
+    """
     by_config: dict[str, list[str]] = {}
+    unread = {_config(file.path) for file in manifest.files if file.path not in tables}
     for path in tables:
-        place = place_of(path)
-        if place is not None:
-            by_config.setdefault(place.config, []).append(path)
+        if _readable(io.join(folder, path)):
+            by_config.setdefault(_config(path), []).append(path)
+        else:
+            unread.add(_config(path))
     documents = by_config.get(DEFAULT, [])
+    pairs = by_config.get(PAIRS, []) if DEFAULT not in unread else []
     count = sum(_rows(io.join(folder, path)) for path in documents)
     passes = max(1, -(-count // MAX_IDS))
     for number in range(passes):
@@ -177,7 +181,7 @@ def _reference_faults(folder: str, tables: Sequence[str]) -> Iterator[Fault]:
             for id in ids[np.isin(ids, held)]:
                 yield Fault(path, "id is in another file, too", id=id.decode())
             held = np.union1d(held, ids)
-        for path in by_config.get(PAIRS, []):
+        for path in pairs:
             ids = np.unique(_ids(folder, path, "doc_id", number, passes))
             for id in ids[~np.isin(ids, held)]:
                 yield Fault(path, f"doc_id {id.decode()} is no document of the dataset")
@@ -185,6 +189,12 @@ def _reference_faults(folder: str, tables: Sequence[str]) -> Iterator[Fault]:
             ids = np.unique(_ids(folder, path, "id", number, passes))
             for id in ids[np.isin(ids, held)]:
                 yield Fault(path, "the document was rejected and is in the dataset", id=id.decode())
+
+
+def _config(path: str) -> str:
+    """The config of a table; "" of one that is not named as tables are."""
+    place = place_of(path)
+    return place.config if place is not None else ""
 
 
 def _rows(path: str) -> int:

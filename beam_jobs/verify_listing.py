@@ -64,10 +64,12 @@ def _sum_faults(folder: str, tables: dict[str, int], manifest: DatasetManifest) 
     for file in manifest.files:
         if told.get(file.path, file.sha256) != file.sha256:
             yield Fault(file.path, f"has another sha256 in {SUMS} than in {MANIFEST}")
-    for path in sorted(told.keys() - tables.keys() - {file.path for file in manifest.files}):
+    known = {*tables, *(file.path for file in manifest.files)}
+    for path in sorted(told.keys() - known):
         found = _read(folder, path)
         if found is None:
-            yield Fault(path, "is not there")
+            if path not in (CARD, CROISSANT, MANIFEST):  # their own checks say so
+                yield Fault(path, "is not there")
         elif hashlib.sha256(found).hexdigest() != told[path]:
             yield Fault(path, f"has another sha256 than in {SUMS}")
 

@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 from rich.console import Console
 
+from beam_jobs.finished import no_dataset
 from beam_jobs.rows import row_groups
 from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.fetch_types import FetchStatus
@@ -85,9 +86,7 @@ def _shards(dataset: Path, splits: tuple[str, ...]) -> list[Path]:
     """The shards of some splits, or of all."""
     there = sorted(dataset.glob("data/*-*.parquet"))
     if not there:
-        raise InputError(
-            f"{dataset}: no dataset (no file data/*.parquet); name the folder that 'export' wrote"
-        )
+        raise no_dataset(str(dataset))
     known = sorted({_split(path) for path in there})
     for split in splits:
         if split not in known:

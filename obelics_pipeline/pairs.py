@@ -150,8 +150,13 @@ def fold(text: str) -> str:
 
 
 def uid_of(image: Captioned, said: Said) -> str:
-    """32 hexadecimal digits that name an image and a text."""
-    return blake2b(f"{image.sha256}\n{said.text}".encode(), digest_size=16).hexdigest()
+    """The ``uid`` of an image with a text."""
+    return uid(image.sha256, said.text)
+
+
+def uid(sha256: str | None, text: str) -> str:
+    """32 hexadecimal digits that name an image, by its hash, and a text."""
+    return blake2b(f"{sha256}\n{text}".encode(), digest_size=16).hexdigest()
 
 
 def pair_row(image: Captioned, said: Said, shown: Shown | None) -> dict[str, Any]:

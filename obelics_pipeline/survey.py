@@ -162,7 +162,7 @@ def survey(file: pq.ParquetFile, config: str) -> Survey:
         stored = sum(described.column(index).total_compressed_size for index in range(described.num_columns))
         group = Group(described.num_rows, stored, described.num_rows if config == PAIRS else None)
         if config == DEFAULT:
-            counted = found.add(file.read_row_group(number, columns=list(COLUMNS)))
+            counted = found.add(file.read_row_group(number, list(COLUMNS), use_threads=False))
             group = msgspec.structs.replace(counted, bytes=stored)
         found.groups.append(group)
     return found

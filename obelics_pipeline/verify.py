@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from obelics_pipeline.dataset_rows import BYTES_PER_TOKEN
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.image import ImageFacts
+from obelics_pipeline.pairs import uid
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -104,6 +105,8 @@ def pair_faults(row: Row, inspect: Inspect | None) -> Iterator[str]:
     """The faults of an image-text pair; whether it may be without an image depends on the others."""
     if not (row["text"] or "").strip():
         yield "there is no text"
+    elif row["sha256"] and row["uid"] != (true := uid(row["sha256"], row["text"])):
+        yield f"uid is {row['uid']}, that of this image and this text is {true}"
     if row["image"] is not None and inspect is not None:
         yield from image_faults(row["image"], row, inspect)
 

@@ -58,7 +58,7 @@ class Job(msgspec.Struct, frozen=True):
 def columns(path: str, names: Sequence[str]) -> pa.Table:
     """Columns of a part of signatures, all rows."""
     with io.open_read(path) as stream:
-        return pq.read_table(pa.PythonFile(stream, mode="r"), columns=list(names)).combine_chunks()
+        return pq.ParquetFile(stream).read(list(names), use_threads=False).combine_chunks()
 
 
 def lists(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:

@@ -28,6 +28,10 @@ class Image(msgspec.Struct, frozen=True, array_like=True):
     height: int = 0
     status: str = "ok"
 
+    def __repr__(self) -> str:
+        held = "None" if self.bytes is None else f"<{len(self.bytes):,} bytes>"
+        return f"Image(bytes={held}, width={self.width}, height={self.height}, status={self.status!r})"
+
 
 class Sample(msgspec.Struct, frozen=True):
     """A document: ``parts`` are its texts and images in their order.

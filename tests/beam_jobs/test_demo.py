@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -87,6 +88,22 @@ def test_the_readme_shows_this_funnel(built: tuple[Path, str]) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     shown = readme[readme.index("\nstage ") + 1 :].partition("\n```")[0]
     assert without_seconds(shown) == without_seconds(console.file.getvalue().rstrip())
+
+
+def test_what_the_readme_asks_of_decisions_has_an_answer(
+    built: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counts of rejected documents by rule are those of the funnel."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    lines = dedent(
+        readme[readme.index("  import pyarrow.dataset as ds") :].partition("\n  ```")[0]
+    ).splitlines()
+    (tmp_path / "out").symlink_to(built[0])
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec("\n".join(lines[:-1]), names)  # what stands in the README is what is run
+    asked = next(stage for stage in report_of(built[0]).stages if stage.stage == "filter")
+    assert eval(lines[-1], names).to_dict() == asked.tally.levels["documents"].rejected
 
 
 def without_seconds(funnel: str) -> list[str]:

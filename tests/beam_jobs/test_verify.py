@@ -81,6 +81,7 @@ PAIRS: dict[str, tuple[Callable[[Rows], object], str]] = {
     "no image": (lambda rows: rows[0].update(image=None), "there is no image"),
     "sha256": (lambda rows: rows[0].update(sha256=None), "sha256 is None, the image's is"),
     "height": (lambda rows: rows[0].update(height=9999), "height is 9999, the image's is"),
+    "another text": (lambda rows: rows[0].update(text="A lock"), "that of this image and this text is"),
     "twice": (lambda rows: rows.append(rows[0]), "uid is there twice"),
     "document": (lambda rows: rows[0].update(doc_id="0" * 32), f"doc_id {'0' * 32} is no document"),
 }
@@ -338,6 +339,10 @@ def test_a_broken_file_is_found(copied: Path, name: str) -> None:
     change(copied)
     faults = found(copied)
     assert any(told in fault for fault in faults), faults
+    assert len(faults) == len(set(faults))
+    assert not any(
+        "is no document" in fault for fault in faults
+    )  # that cannot be known of what cannot be read
 
 
 @pytest.mark.parametrize(
@@ -363,7 +368,7 @@ def test_the_command_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["verify", str(copied), "--quick"]) == 1
     told = capsys.readouterr()
     assert "is not there" in told.out
-    assert "faults; fetch the files" in told.err
+    assert "1 fault; fetch the files" in told.err
     assert main(["verify", str(tmp_path)]) == 2
-    assert "no dataset" in capsys.readouterr().err
+    assert f"no dataset (no file data/*.parquet); name {copied}" in capsys.readouterr().err
     assert main(["verify", str(copied), "--tombstones", str(tmp_path / "none")]) == 2

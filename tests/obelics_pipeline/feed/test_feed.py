@@ -290,3 +290,8 @@ def test_a_manifest_is_believed_only_as_far_as_it_is_true(documents: Rows, tmp_p
 
 def test_options_can_be_given_as_one(dataset: str) -> None:
     assert ids(Feed(dataset, FeedOptions(seed=5))) == ids(Feed(dataset, seed=5))
+
+
+def test_a_document_that_is_printed_shows_no_bytes() -> None:
+    assert repr(Image(b"\xff" * 2000, 4, 3)) == "Image(bytes=<2,000 bytes>, width=4, height=3, status='ok')"
+    assert repr(Image(None, status="timeout")) == "Image(bytes=None, width=0, height=0, status='timeout')"
