@@ -80,7 +80,9 @@ def test_a_page_is_what_the_line_says() -> None:
         pytest.param([dumps.LICENSE], BY_SA, id="one"),
         pytest.param(dumps.LICENSE, BY_SA, id="not in a list"),
         pytest.param(
-            [{"identifier": "CC-BY-SA-3.0"}, {"identifier": "GFDL"}], "https://creativecommons.org/licenses/by-sa/3.0/, GFDL", id="two"
+            [{"identifier": "CC-BY-SA-3.0"}, {"identifier": "GFDL"}],
+            "https://creativecommons.org/licenses/by-sa/3.0/, GFDL",
+            id="two",
         ),
         pytest.param([dumps.LICENSE] * 2, BY_SA, id="twice the same"),
         pytest.param(
