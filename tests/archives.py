@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from fastwarc.warc import ArchiveIterator, WarcRecordType
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -56,3 +57,13 @@ def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
     """What a server answers."""
     lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def first_pages(archive: Path, pages: int, target: Path) -> Path:
+    """Write the start of an archive, with its first ``pages`` responses, to ``target``."""
+    with archive.open("rb") as stream:
+        records = ArchiveIterator(stream, record_types=WarcRecordType.response)
+        end = next(record.stream_pos for n, record in enumerate(records) if n == pages)
+        stream.seek(0)
+        target.write_bytes(stream.read(end))
+    return target

@@ -35,6 +35,9 @@ from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.warc import read_pages
 
+sys.path.append(str(Path(__file__).parents[1]))
+from archives import first_pages
+
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("OBELICS_TEST_DATA", ROOT.parent / "shared"))
 PAGES = DATA / "data/pages/pages.warc.gz"
@@ -176,13 +179,7 @@ def archive_of(pages: int | None, folder: Path) -> Path:
         raise InputError(f"no pages at {PAGES}: set OBELICS_TEST_DATA to the folder that holds data/pages")
     if pages is None:
         return PAGES
-    with PAGES.open("rb") as stream:
-        records = ArchiveIterator(stream, record_types=WarcRecordType.response)
-        end = next(record.stream_pos for n, record in enumerate(records) if n == pages)
-    cut = folder / "cut.warc.gz"
-    with PAGES.open("rb") as stream:
-        cut.write_bytes(stream.read(end))
-    return cut
+    return first_pages(PAGES, pages, folder / "cut.warc.gz")
 
 
 def measure(plan: Plan, folder: Path) -> Iterator[Round]:

@@ -1,0 +1,134 @@
+"""The runners that jobs are tried on: how each is asked for, and what has to be set up before.
+
+A runner is a line of ``RUNNERS``: a context manager that starts what the runner needs and gives what stands on the
+command line, or raises ``NotSetUp``. Everything listens on 127.0.0.1 and ends with the context.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+
+ROOT: Final = Path(__file__).parents[1]
+
+
+class NotSetUp(Exception):
+    """A runner that is not there, and the script that adds it."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A runner that is ready: the options of ``obelics`` that choose it, and the processes that serve it."""
+
+    options: tuple[str, ...]
+    servers: tuple[int, ...] = ()
+
+
+class Took(msgspec.Struct, frozen=True):
+    """What a command took, with all processes that it started: seconds of the clock and of the processor."""
+
+    wall: float
+    processor: float
+
+
+@contextlib.contextmanager
+def in_process(*options: str) -> Iterator[Started]:
+    """Beam's local runner."""
+    yield Started(options)
+
+
+@contextlib.contextmanager
+def job_service() -> Iterator[Started]:
+    """Beam's own job service, in a process of its own: the portable way with nothing but Beam."""
+    with TemporaryDirectory() as folder:
+        port = Path(folder, "port")
+        command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main"]
+        with process([*command, f"--port_file={port}", f"--staging_dir={folder}"]) as server:
+            wait_for(port.is_file, server)
+            endpoint = f"--job_endpoint=127.0.0.1:{port.read_text()}"
+            yield Started(
+                ("--", "--runner=PortableRunner", endpoint, "--environment_type=LOOPBACK"), (server.pid,)
+            )
+
+
+@contextlib.contextmanager
+def prism() -> Iterator[Started]:
+    """Beam's runner in Go, which the driver starts; the functions run in threads of the driver."""
+    program = Path(os.environ.get("OBELICS_PRISM", ROOT / ".venv/prism/prism"))
+    if not program.is_file():
+        raise NotSetUp(f"no Prism at {program}: run scripts/setup-prism or set OBELICS_PRISM")
+    yield Started(("--", "--runner=PrismRunner", f"--prism_location={program}"))
+
+
+LOCAL: Final = "FnApiRunner"
+RUNNERS: Final[dict[str, Callable[[], AbstractContextManager[Started]]]] = {
+    LOCAL: in_process,
+    "FnApiRunner, 2 processes": lambda: in_process("--workers", "2"),
+    "PortableRunner, Beam's job service": job_service,
+    "PrismRunner": prism,
+}
+
+
+def obelics(arguments: Sequence[str], runner: Started, timeout: float) -> Took:
+    """Run a command on a runner; ``AssertionError`` with what it said if it fails, or takes more seconds."""
+    start = time.perf_counter()
+    with TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        with process([sys.executable, "-m", "beam_jobs.cli", *arguments, *runner.options], log) as command:
+            ended = waited(command.pid, start + timeout)
+            wall = time.perf_counter() - start
+        said = log.read_text()
+    assert ended is not None, f"no end after {timeout} s: {said[-2000:]}"
+    code, usage = ended
+    assert code == 0, f"exit code {code}: {said[-2000:]}"
+    return Took(wall, usage.ru_utime + usage.ru_stime)
+
+
+def waited(pid: int, until: float) -> tuple[int, object] | None:
+    """The exit code of a process and what it used, or None if it still runs when the clock says ``until``."""
+    while time.perf_counter() < until:
+        done, status, usage = os.wait4(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status), usage
+        time.sleep(0.05)
+    return None
+
+
+@contextlib.contextmanager
+def process(command: Sequence[str], log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own, which ends with the context, whatever it has started."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open(log or os.devnull, "wb") as told:
+        started = subprocess.Popen(
+            command,
+            stdout=told,
+            stderr=told,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            yield started
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+def wait_for(fact: Callable[[], bool], server: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Wait until a server is ready."""
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert server.poll() is None, f"the server ended with {server.returncode}"
+        assert time.monotonic() < deadline, f"the server is not ready after {seconds} s"
+        time.sleep(0.1)
