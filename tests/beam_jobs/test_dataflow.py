@@ -1,0 +1,151 @@
+"""What Dataflow gets: an image, a template, and jobs that say the same of it. Nothing is submitted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beam_jobs.launch import drivers, main
+from beam_jobs.options import STAGES
+from beam_jobs.runner import BeamOptions
+from beam_jobs.stages import FILTER, read_manifest
+from obelics_pipeline.errors import Misconfigured, RunFailed
+
+ROOT = Path(__file__).parents[2]
+IMAGE = "region-docker.pkg.dev/example-project/images/obelics:1"
+OPTIONS = [
+    "--runner=DataflowRunner", "--project=example-project", "--region=us-central1",
+    "--temp_location=gs://example-bucket/temporary", "--staging_location=gs://example-bucket/staging",
+    "--dry_run=True", "--no_auth", f"--sdk_container_image={IMAGE}", "--sdk_location=container",
+    "--machine_type=n2-standard-2", "--number_of_worker_harness_threads=1", "--max_num_workers=500",
+    "--disk_size_gb=50",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gcp_python() -> str:
+    python = Path(os.environ.get("OBELICS_GCP", ROOT / ".venv/gcp/bin/python"))
+    if not python.is_file():
+        pytest.skip(f"no Python with the extra gcp at {python}: run scripts/setup-gcp or set OBELICS_GCP")
+    return str(python)
+
+
+@pytest.fixture(scope="module")
+def jobs(gcp_python: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The jobs of the demo, as Dataflow would get them."""
+    folder = tmp_path_factory.mktemp("dataflow")
+    command = [gcp_python, str(ROOT / "tests/dataflow_jobs.py"), str(folder), *OPTIONS]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.timeout(900)
+def test_every_job_of_a_build_is_one_that_dataflow_takes(jobs: list[dict[str, Any]]) -> None:
+    assert len(jobs) >= 15
+    steps = {step for job in jobs for step in job["steps"]}
+    assert steps >= {
+        "ExtractDocuments", "FilterDocuments", "SignDocuments", "ApplyEdits", "FetchImages", "AssembleDocuments",
+        "WriteShards", "WritePairs",
+    }  # fmt: skip
+    for job in jobs:
+        sent = job["job"]
+        assert sent["type"] == "JOB_TYPE_BATCH"
+        (pool,) = sent["environment"]["workerPools"]
+        assert pool["machineType"] == "n2-standard-2"
+        assert pool["diskSizeGb"] == 50
+        assert pool["autoscalingSettings"] == {"maxNumWorkers": 500}
+        assert pool["numThreadsPerWorker"] == 1
+        (image,) = pool["sdkHarnessContainerImages"]  # one: nothing is split off by a hint
+        assert (image["containerImage"], image["useSingleCorePerContainer"]) == (IMAGE, True)
+        assert job["staged"] == []  # the image holds everything: no main session, no packages
+        assert not sent["environment"]["sdkPipelineOptions"]["options"]["save_main_session"]
+
+
+def test_the_image_has_what_jobs_are_submitted_with() -> None:
+    dockerfile = (ROOT / "containers/dataflow/Dockerfile").read_text()
+    stated = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
+    lock = (ROOT / "requirements-gcp.lock").read_text()
+    assert "\napache-beam==" in lock
+    assert f"\napache-beam=={stated['BEAM']} " in lock or f"\napache-beam[gcp]=={stated['BEAM']} " in lock
+    setup = (ROOT / "setup.cfg").read_text()
+    assert f"apache-beam=={stated['BEAM']}\n" in setup
+    assert f"Python :: {stated['PYTHON']}\n" in setup
+    assert f"python{stated['PYTHON'].replace('.', '')}-template-launcher-base" in dockerfile
+    copied = re.findall(r"^COPY ((?!--from)\S+) ", dockerfile, re.MULTILINE)
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_what_the_image_and_the_tests_have_is_the_same() -> None:
+    tested = dict(
+        re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
+    )
+    shipped = dict(
+        re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", (ROOT / "requirements-gcp.lock").read_text(), re.M)
+    )
+    both = tested.keys() & shipped.keys()
+    assert len(both) > 60
+    assert {name: tested[name] for name in both} == {name: shipped[name] for name in both}
+
+
+def test_the_template_offers_what_the_launcher_takes() -> None:
+    template = json.loads((ROOT / "containers/dataflow/metadata.json").read_text())
+    offered = {each["name"]: each for each in template["parameters"]}
+    values = {
+        "command": "extract", "config": "obelics", "input": "gs://b/*.warc.gz", "output": "gs://bucket/out",
+        "sdk_container_image": IMAGE, "stage_max_num_workers": "500", "stage_machine_type": "n2-standard-2",
+    }  # fmt: skip
+    assert values.keys() == offered.keys()
+    assert all(
+        re.fullmatch(rule, values[name]) for name in offered for rule in offered[name].get("regexes", ())
+    )
+    assert set(offered["command"]["regexes"][0].split("|")) == set(STAGES)
+    command, options = drivers([f"--{name}={value}" for name, value in values.items()])
+    assert command == [
+        "extract", "--config", "obelics", "--output", "gs://bucket/out", "--input", "gs://b/*.warc.gz",
+        "--", f"--sdk_container_image={IMAGE}", "--max_num_workers=500", "--machine_type=n2-standard-2",
+    ]  # fmt: skip
+    assert options == BeamOptions((f"--sdk_container_image={IMAGE}",))
+
+
+def test_the_job_of_the_driver_is_alone_in_the_template() -> None:
+    given = [
+        "--runner=DataflowRunner",
+        "--template_location=gs://b/t",
+        "--job_name=x",
+        "--machine_type=e2-small",
+    ]
+    command, options = drivers(["--output=gs://b/out", *given])
+    assert command == [
+        "build",
+        "--config",
+        "default",
+        "--output",
+        "gs://b/out",
+        "--",
+        "--runner=DataflowRunner",
+    ]
+    assert options == BeamOptions(tuple(given))
+
+
+def test_the_driver_runs_as_a_job(archive: Path, config_file: Path, tmp_path: Path) -> None:
+    both = [f"--config={config_file}", f"--output={tmp_path}", "--runner=FnApiRunner"]
+    main(["--command=extract", f"--input={archive}", *both])
+    main(["--command=filter", *both])
+    assert read_manifest(str(tmp_path), FILTER).tally.level("documents").entered == 23
+
+
+def test_a_driver_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunFailed, match=r"obelics filter ended with 2: obelics: .*run 'obelics extract' first"
+    ):
+        main(["--command=filter", f"--output={tmp_path}", "--runner=FnApiRunner"])
+    with pytest.raises(Misconfigured, match="--nothing: no such Beam option"):
+        main(["--command=filter", f"--output={tmp_path}", "--nothing=1"])
