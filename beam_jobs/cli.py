@@ -178,7 +178,8 @@ def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
 def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
     events.listen(options.log_format, options.log_file)
     runner.quiet(debug=options.debug)
-    session = session_of(options, load(options.config), BeamOptions(beam, options.workers))
+    config = load(options.config).with_earlier(getattr(options, "earlier", ()))
+    session = session_of(options, config, BeamOptions(beam, options.workers))
     from rich.console import Console
 
     from beam_jobs.build import PLANS, build

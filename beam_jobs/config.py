@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,6 +152,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def manners(self) -> Manners:
         """How web servers are asked for archives: under the name by which they are asked for images."""
         return Manners(with_contact(self.images).signature, self.extract.connections)
+
+    def with_earlier(self, runs: Iterable[str]) -> Config:
+        """The configuration with ``runs`` among those whose images are known, each once."""
+        earlier = tuple(dict.fromkeys((*self.images.earlier, *runs)))
+        return msgspec.structs.replace(self, images=msgspec.structs.replace(self.images, earlier=earlier))
 
     def result_of(self, stage: str) -> Any:
         """What the tables of ``stage`` depend on besides its input, for ``section_hash``."""

@@ -141,6 +141,14 @@ def _stage_options(command: Parser, name: str) -> None:
             metavar="RUN",
             help="an earlier run, whose documents come before those of this one; may be given again",
         )
+    if name in ("build", "images"):
+        command.add_argument(
+            "--earlier",
+            action="append",
+            default=[],
+            metavar="RUN",
+            help="an earlier run, whose images are not asked for again (images.earlier); may be given again",
+        )
     command.add_argument("--workers", type=_workers, default=1, metavar="N", help="local processes (1)")
     command.add_argument(
         "--dry-run", action="store_true", help="print what would run, how long it takes and what it costs"
