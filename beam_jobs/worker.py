@@ -1,6 +1,6 @@
-"""A worker process of a local run: Beam's own, without its chatter, and never longer there than its driver.
+"""A worker process: Beam's own, without its chatter, and never longer there than what started it.
 
-``python -m beam_jobs.worker PID`` is started by the runner in the process ``PID``.
+``python -m beam_jobs.worker PID`` is started by the runner of a local run in the process ``PID``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import time
 
 def main() -> None:
     """Serve the runner that started this process until it is done."""
-    threading.Thread(target=_leave_with, args=(int(sys.argv[1]),), daemon=True).start()
+    serve(int(sys.argv[1]))
+
+
+def serve(starter: int) -> None:
+    """Serve the runner that Beam's environment variables name, as long as the process ``starter`` is this one's parent."""
+    threading.Thread(target=_leave_with, args=(starter,), daemon=True).start()
     logging.basicConfig(level=logging.ERROR, format="obelics: %(message)s")
     from apache_beam.runners.worker import sdk_worker_main
 
@@ -22,10 +27,10 @@ def main() -> None:
     sdk_worker_main.main(sys.argv)
 
 
-def _leave_with(driver: int) -> None:
-    while os.getppid() == driver:
+def _leave_with(starter: int) -> None:
+    while os.getppid() == starter:
         time.sleep(1)
-    os._exit(1)  # a killed driver cannot say that there is no more work
+    os._exit(1)  # who is killed cannot say that there is no more work
 
 
 if __name__ == "__main__":
