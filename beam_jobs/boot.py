@@ -1,7 +1,7 @@
 """The program that starts a Python worker on a cluster of Spark or Flink without containers (environment PROCESS).
 
-An executor starts ``obelics-boot --id=ID --provision_endpoint=HOST:PORT``; everything else is asked of it there. What a job
-stages is not unpacked: the project has to be installed beside this program, in the same version, on every node.
+An executor starts ``obelics-boot --id=ID --provision_endpoint=HOST:PORT``; everything else is asked of it there. What a
+job stages is not unpacked: the project has to be installed beside this program, in the same version, on every node.
 """
 
 from __future__ import annotations

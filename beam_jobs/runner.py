@@ -183,3 +183,8 @@ def quiet(*, debug: bool = False) -> None:
         logger.setLevel(logging.DEBUG)
     elif not logger.isEnabledFor(logging.DEBUG):  # the reason is raised; its tracebacks come with --debug
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        logging.getLogger().addFilter(_by_nobody)  # Beam says under no name what a job server tells it
+
+
+def _by_nobody(record: logging.LogRecord) -> bool:
+    return record.name != "root"

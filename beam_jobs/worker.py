@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def serve(starter: int) -> None:
-    """Serve the runner that Beam's environment variables name, as long as the process ``starter`` is this one's parent."""
+    """Serve the runner that Beam's environment variables name, as long as ``starter`` is the parent of this process."""
     threading.Thread(target=_leave_with, args=(starter,), daemon=True).start()
     logging.basicConfig(level=logging.ERROR, format="obelics: %(message)s")
     from apache_beam.runners.worker import sdk_worker_main

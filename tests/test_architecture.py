@@ -34,7 +34,7 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b")
 
 MODULES = [path for layer in LAYERS for path in sorted(ROOT.joinpath(layer).rglob("*.py"))]
 DOCUMENTATION = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.joinpath("docs").glob("*.md"))]
-SCRIPTS = [*sorted(ROOT.joinpath("scripts").iterdir()), ROOT / ".ci/run"]
+SCRIPTS = [*sorted(filter(Path.is_file, ROOT.joinpath("scripts").iterdir())), ROOT / ".ci/run"]
 every_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
@@ -111,6 +111,7 @@ LOCKS = {
     "requirements.lock": ("install_requires", "dev"),
     "requirements-lm.lock": ("lm",),
     "requirements-img2dataset.lock": ("img2dataset",),
+    "requirements-spark.lock": (),
 }
 """Each lock, and the lists of setup.cfg that it satisfies."""
 
