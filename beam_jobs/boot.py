@@ -46,7 +46,7 @@ def environment(name: str, info: Any) -> dict[str, str]:
     from google.protobuf import json_format, text_format
 
     def place(service: Any) -> str:
-        return text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=service.url))
+        return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=service.url)))
 
     return {
         "WORKER_ID": name,
