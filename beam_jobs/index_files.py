@@ -52,7 +52,7 @@ def _listed(prefix: str, crawl: str, subset: Subset) -> list[str]:
         lines = gzip.decompress(io.read_bytes(listing)).decode().split()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{listing}: is no list of index files, compressed with gzip: {error}") from None
-    return sorted(io.join(prefix, line) for line in lines if f"/crawl={crawl}/subset={subset}/" in line)
+    return sorted({io.join(prefix, line) for line in lines if f"/crawl={crawl}/subset={subset}/" in line})
 
 
 def _call(prefix: str, listing: str) -> None:

@@ -49,9 +49,11 @@ def select(options: SelectOptions, wanted: Wanted, output: str) -> Selected:
     counts = Counts()
     asked = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
     with Index(files) as index, io.replacing(target) as stream:
-        rows = selection.write_selection(
-            stream, counts.of(index.rows(wanted)), options.archives, asked | wanted.told()
-        )
+        found = counts.of(index.rows(wanted))
+        try:
+            rows = selection.write_selection(stream, found, options.archives, asked | wanted.told())
+        except ValueError as error:
+            raise InputError(f"--index {options.index}: {error}; is one of its files there twice?") from None
     return Selected(rows, counts.archives, counts.bytes, len(files), index.read)
 
 

@@ -20,7 +20,6 @@ from folderserver import FolderServer
 
 from beam_jobs.cli import main
 from obelics_pipeline.selection import SCHEMA, open_selection
-from obelics_pipeline.warc import page_at
 
 CRAWL = "CC-MAIN-2026-30"
 HOSTS = (
@@ -297,22 +296,33 @@ def test_older_indexes_lack_columns_and_tell_time_in_another_way(
     )
 
 
-def test_the_places_of_records_are_true(say: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_selected_pages_are_extracted_and_no_others(
+    say: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    hosts = "abcab"
     pages = [
-        (f"http://{name}.example/{n}", "2026-07-02T00:00:00Z", page(n, [])) for n, name in enumerate("abcab")
+        (f"http://{name}.example/{n}", "2026-07-02T00:00:00Z", page(n, [])) for n, name in enumerate(hosts)
     ]
-    archive = write_warc(tmp_path / "a.warc.gz", pages)
     name = f"crawl-data/{CRAWL}/segments/1.1/warc/a.warc.gz"
-    index.write(tmp_path, CRAWL, "warc", index.table(index.captures_of(archive, name)), files=1)
-    assert say("--index", tmp_path, "--hosts", "a.example", "--output", tmp_path / "out")[0] == 0
-    found = rows_of(tmp_path / "out")
-    assert [row["url"] for row in found] == ["http://a.example/0", "http://a.example/3"]
-    for row in found:
-        at, length = row["warc_record_offset"], row["warc_record_length"]
-        alone = tmp_path / "alone.warc.gz"
-        alone.write_bytes(archive.read_bytes()[at : at + length])
-        with alone.open("rb") as stream:
-            assert page_at(stream, "alone.warc.gz", 0).url == row["url"]
+    published = tmp_path / "published"
+    (published / name).parent.mkdir(parents=True)
+    archive = write_warc(published / name, pages)
+    index.write(published, CRAWL, "warc", index.table(index.captures_of(archive, name)), files=1)
+    table, output = tmp_path / "selection.parquet", tmp_path / "out"
+    with FolderServer(published) as server:
+        asked = ["--index", server.address, "--hosts", "a.example", "--languages", "eng"]
+        assert say(*asked, "--output", tmp_path)[0] == 0
+        assert main(["extract", "--input", str(table), "--output", str(output)]) == 0
+    documents = pa.concat_tables(
+        map(pq.read_table, sorted((output / "documents").glob("*.parquet")))
+    ).to_pylist()
+    assert [(row["warc_record_offset"], row["warc_record_length"]) for row in rows_of(tmp_path)] == [
+        (document["warc_offset"], document["warc_length"]) for document in documents
+    ]
+    assert [(document["url"], document["warc_filename"]) for document in documents] == [
+        ("http://a.example/0", name),
+        ("http://a.example/3", name),
+    ]
 
 
 def test_robots_txt_of_selected_hosts_is_compiled_whatever_was_answered(
@@ -449,6 +459,14 @@ def test_damaged_and_missing_files_are_named(
             assert code == 2
             assert files[1].name in error
     assert not list(tmp_path.glob("*/selection.parquet*"))
+
+
+def test_a_file_that_is_there_twice_is_told(say: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    first, *_ = index.write(tmp_path, CRAWL, "warc", index.table(CAPTURES[:300]))
+    first.with_name("copy.parquet").write_bytes(first.read_bytes())
+    code, _, error = say("--index", tmp_path, "--output", tmp_path / "out")
+    assert (code, "is one of its files there twice?" in error) == (2, True)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_without_duckdb_it_says_what_to_install(
