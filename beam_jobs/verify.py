@@ -32,6 +32,7 @@ from obelics_pipeline.dataset_files import (
 )
 from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.survey import CONFIGS, DEFAULT, PAIRS
+from obelics_pipeline.verify import Gone
 
 STONES: Final = "tombstones.parquet"
 MAX_IDS: Final = 4_000_000
@@ -104,23 +105,23 @@ def _manifest(folder: str) -> tuple[DatasetManifest, list[Fault]]:
         return DatasetManifest("", (), Build()), [Fault(MANIFEST, str(error).removeprefix(f"{MANIFEST}: "))]
 
 
-def _tombstones(folder: str, named: str | None) -> dict[str, dict[int | None, str]]:
-    """The images of each document that have tombstones, slot and address; the slot None stands for all of it."""
+def _tombstones(folder: str, named: str | None) -> dict[str, Gone]:
+    """What of each document has tombstones."""
     path = named or io.join(folder, STONES)
     if io.size(path) is None:
         if named:
             raise InputError(f"--tombstones {named}: no such file; name the one that 'recheck' wrote")
         return {}
-    found: dict[str, dict[int | None, str]] = {}
+    found: dict[str, dict[int | None, tuple[str | None, str | None]]] = {}
     try:
-        for table in row_groups(path, ("id", "index", "url")):
+        for table in row_groups(path, ("id", "index", "url", "sha256")):
             for row in table.to_pylist():
-                found.setdefault(row["id"], {})[row["index"]] = row["url"]
+                found.setdefault(row["id"], {})[row["index"]] = row["url"], row["sha256"]
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path}: no list of tombstones ({error}); name the one that 'recheck' wrote"
         ) from error
-    return found
+    return {**found}
 
 
 def _checked(paths: Sequence[str], expected: Expected, workers: int) -> Iterator[Checked]:

@@ -18,10 +18,12 @@ from obelics_pipeline.dataset_files import DataFile, Place, place_of
 from obelics_pipeline.decoder import decoder
 from obelics_pipeline.survey import DEFAULT, PAIRS, Group
 from obelics_pipeline.verify import (
+    Gone,
     Inspect,
     decision_faults,
     document_faults,
     pair_faults,
+    pair_tombstone_faults,
     tombstone_faults,
 )
 
@@ -59,7 +61,7 @@ class Expected(msgspec.Struct, frozen=True):
     folder: str
     files: Mapping[str, DataFile]
     validation: float | None
-    tombstones: Mapping[str, Mapping[int | None, str]]
+    tombstones: Mapping[str, Gone]
     quick: bool
 
     def home(self, place: Place, row: Mapping[str, Any]) -> str:
@@ -201,9 +203,7 @@ class _Rows:
             yield from pair_faults(row, inspect)
             if row["image"] is None and not self._bare:
                 yield "there is no image"
-            gone = self._expected.tombstones.get(row["doc_id"], {})
-            if None in gone or row["slot"] in gone:
-                yield "the image has a tombstone"
+            yield from pair_tombstone_faults(row, self._expected.tombstones.get(row["doc_id"], {}))
         else:
             yield from decision_faults(row)
             key = (row["stage"] or "", row["id"] or "")

@@ -6,7 +6,7 @@ leaves an empty slot, which says why. One on a deny-list leaves nothing: a slot 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -161,17 +161,25 @@ def _without(table: pa.Table, stones: list[Tombstone]) -> pa.Table:
     (row,) = table.to_pylist()
     infos = row["image_info"]
     for stone in stones:
-        assert stone.index is not None
-        info = infos[stone.index] if stone.index < len(infos) else None
-        if info is None or stone.url not in (None, info["url"]):
-            continue  # a slot of the dataset before it was trimmed: the image is gone
-        row["images"][stone.index] = None
-        said = f"{stone.kind} in {stone.registry}"
-        info |= {"status": FetchStatus.OPTOUT.value, "status_detail": said}
+        for index in _slots_of(stone, infos):
+            row["images"][index] = None
+            said = f"{stone.kind} in {stone.registry}"
+            infos[index] |= {"status": FetchStatus.OPTOUT.value, "status_detail": said}
     row["num_images"] = sum(image is not None for image in row["images"])
     if denied := _denied(stones):
         row = without_slots(row, denied)
     return table_of_rows([row]).cast(table.schema)
+
+
+def _slots_of(stone: Tombstone, infos: Sequence[dict[str, Any] | None]) -> list[int]:
+    """Where the image of a tombstone is: known by its address, as its slot is that before images on deny-lists went."""
+    return [
+        index
+        for index, info in enumerate(infos)
+        if _asked(info)
+        and info is not None
+        and (info["url"] == stone.url if stone.url else index == stone.index)
+    ]
 
 
 def moved_slots(table: pa.Table, found: list[list[Tombstone]]) -> dict[str, dict[int, int]]:

@@ -17,6 +17,9 @@ Row: TypeAlias = Mapping[str, Any]
 Inspect: TypeAlias = Callable[[bytes, int], ImageFacts | FetchStatus]
 """What an image of at most so many pixels is, or why it is none."""
 
+Gone: TypeAlias = Mapping[int | None, tuple[str | None, str | None]]
+"""What of a document has tombstones: slots with address and SHA-256 of their images, or None for all of it."""
+
 LISTS: Final = ("texts", "images", "image_info", "text_dom_paths")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -88,17 +91,29 @@ def _count_faults(row: Row) -> Iterator[str]:
             yield f"{name} is {row[name]}, not {number}"
 
 
-def tombstone_faults(row: Row, gone: Mapping[int | None, str]) -> Iterator[str]:
-    """The faults of a document of which ``gone``, slots with the addresses of images, or None for all, have tombstones.
+def tombstone_faults(row: Row, gone: Gone) -> Iterator[str]:
+    """The faults of a document of which ``gone`` has tombstones.
 
     Addresses count: slots are those of the dataset that was rechecked, in which images on deny-lists had slots, too.
     """
     if None in gone:
         yield "the document has a tombstone"
         return
+    addresses = {url for url, _ in gone.values()}
     for index, (image, info) in enumerate(zip(row["images"] or (), row["image_info"] or (), strict=True)):
-        if image is not None and info is not None and info["url"] in gone.values():
+        if image is not None and info is not None and info["url"] in addresses:
             yield f"slot {index}: the image has a tombstone"
+
+
+def pair_tombstone_faults(row: Row, gone: Gone) -> Iterator[str]:
+    """The faults of a pair of a document of which ``gone`` has tombstones.
+
+    Its address may be that to which the one in the document led; then the hash of the image in its slot tells.
+    """
+    addresses = {url for url, _ in gone.values()}
+    _, sha256 = gone.get(row["slot"], (None, ""))
+    if None in gone or row["url"] in addresses or sha256 in (None, row["sha256"]):
+        yield "the image has a tombstone"
 
 
 def pair_faults(row: Row, inspect: Inspect | None) -> Iterator[str]:

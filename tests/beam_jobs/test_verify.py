@@ -361,6 +361,42 @@ def test_what_has_a_tombstone_is_found(copied: Path, index: int | None, told: st
     assert told.replace("slot 0", f"slot {slot}") in fault
 
 
+@pytest.mark.parametrize(
+    ("stone", "is_it"),
+    [
+        pytest.param({}, True, id="of the slot"),
+        pytest.param({"sha256": None}, True, id="of the slot, by nothing else"),
+        pytest.param({"index": 99}, True, id="by the address, whatever the slot"),
+        pytest.param({"url": "http://else.example/"}, True, id="of an address that led to this one"),
+        pytest.param(
+            {"url": "http://else.example/", "sha256": "0" * 64}, False, id="of what was in the slot before"
+        ),
+    ],
+)
+def test_a_pair_whose_image_has_a_tombstone_is_found(
+    copied: Path, stone: dict[str, Any], is_it: bool
+) -> None:
+    """A slot alone says nothing: others move into it where images on deny-lists go."""
+    pair = next(
+        row for path in sorted(copied.glob("pairs/*.parquet")) for row in pq.read_table(path).to_pylist()
+    )
+    told = {"id": pair["doc_id"], "index": pair["slot"], "url": pair["url"], "sha256": pair["sha256"]} | stone
+    pq.write_table(pa.Table.from_pylist([told], TOMBSTONES), copied / "tombstones.parquet")
+    faults = [fault for fault in found(copied, quick=True) if f"id {pair['uid']}" in fault]
+    assert [fault.endswith("the image has a tombstone") for fault in faults] == [True] * is_it
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_other_row_groups_are_found(copied: Path, rows: int) -> None:
+    shard = shards(copied)[0]
+    whole, before = pq.read_table(shard), pq.read_metadata(shard).num_row_groups
+    pq.write_table(whole, shard, row_group_size=rows)
+    after = pq.read_metadata(shard).num_row_groups
+    assert after != before
+    faults = found(copied, quick=True)
+    assert any(f"has {after} row groups, the manifest says {before}" in fault for fault in faults)
+
+
 def test_the_command_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(copied), "--quick"]) == 0
     assert "no fault" in capsys.readouterr().out

@@ -73,6 +73,7 @@ def test_the_front_matter_names_the_files_that_there_are() -> None:
         {"config_name": "pairs", "data_files": [{"split": "train", "path": "pairs/train-*.parquet"}]},
     ]
     assert (data["language"], data["size_categories"], data["license"]) == (["en"], ["n<1K"], "other")
+    assert "dataset_info" not in data  # `datasets` would hold the number of rows against the files
     assert "3 web documents with 4 images" in text
 
 

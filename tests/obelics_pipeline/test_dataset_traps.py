@@ -53,6 +53,9 @@ LOSSES: dict[str, Callable[[], pa.Schema]] = {
     "the path before the bytes": lambda: with_images(
         pa.field("images", pa.list_(pa.struct(list(IMAGE)[::-1])))
     ),
+    "large bytes": lambda: with_images(
+        pa.field("images", pa.list_(pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])))
+    ),
     "a large list": lambda: with_images(pa.field("images", pa.large_list(IMAGE))),
     "no key": lambda: PLAIN,
 }
@@ -83,6 +86,24 @@ def test_one_bad_image_ends_the_reading_of_all(image: dict[str, Any], tmp_path: 
     found = opened(tmp_path, table(described_schema(PLAIN), image))
     with pytest.raises(Exception, match="image"):
         list(found)
+
+
+def test_a_hash_of_64_bits_is_no_number_for_all() -> None:
+    """So hashes are hexadecimal digits (and no column of the dataset is unsigned)."""
+    with pytest.raises(OverflowError):
+        datasets.Dataset.from_list([{"phash": 1 << 63}])
+    assert datasets.Dataset.from_list([{"phash": f"{1 << 63:016x}"}])[0] == {"phash": "8000000000000000"}
+
+
+def test_a_number_of_rows_that_is_not_true_ends_it_as_well(tmp_path: Path) -> None:
+    """So the card tells none to `datasets`: recheck takes rows away."""
+    ours = table(described_schema(PLAIN), None)
+    with (tmp_path / "train.parquet").open("wb") as stream, ParquetFile(stream, ours.schema) as file:
+        file.write(ours)
+    told = "---\ndataset_info:\n  splits:\n  - name: train\n    num_examples: 2\n---\n"
+    (tmp_path / "README.md").write_text(told)
+    with pytest.raises(datasets.exceptions.NonMatchingSplitsSizesError):
+        datasets.load_dataset(str(tmp_path), split="train", cache_dir=str(tmp_path / "c"))
 
 
 def test_one_file_with_another_column_ends_it_too(tmp_path: Path) -> None:
