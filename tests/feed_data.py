@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sys
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from obelics_pipeline.dataset import described_schema, table_of_rows, writer_options
+from obelics_pipeline.assembled import Assembled, Slot
+from obelics_pipeline.dataset import QUALITY, described_schema, table_of_rows, writer_options
+from obelics_pipeline.dataset_rows import laid_out, row_of, shown_images
+from obelics_pipeline.document import Document, ImageNode, Node, Source, TextNode
+from obelics_pipeline.release import Shown
 
 WORDS = "the of and to in is that for it as was with be by on not he his but at are this have from or".split()  # noqa: SIM905
+
+CAPTION = "boats in the harbour, seen from the quay"
 
 
 def rows(count: int, image_bytes: int = 100, seed: int = 1) -> list[dict[str, Any]]:
@@ -61,24 +69,61 @@ def illustrated(
     draw = random.Random(1)
     make = image or random.Random.randbytes
     for number in range(count):
-        shown = (number + 1) * images // count - number * images // count
-        row: dict[str, Any] = {
-            "id": f"{number:032x}",
-            "url": f"https://example.com/{number}",
-            "num_images": shown,
-        }
-        row |= {"texts": [], "images": [], "image_info": []}
-        for place in range(shown):
-            body = make(draw, draw.randint(image_bytes // 2, image_bytes * 3 // 2))
-            path = f"{hashlib.sha256(body).hexdigest()}.jpg"
-            info = {"url": f"{row['url']}/{place}.jpg", "status": "ok", "width": 640, "height": 480}
-            row["texts"] += [_text(draw), None]
-            row["images"] += [None, {"bytes": body, "path": path}]
-            row["image_info"] += [None, info]
-        row["texts"].append(_text(draw))
-        row["images"].append(None)
-        row["image_info"].append(None)
-        yield row
+        wanted = (number + 1) * images // count - number * images // count
+        bodies = [make(draw, draw.randint(image_bytes // 2, image_bytes * 3 // 2)) for _ in range(wanted)]
+        shown = [Shown(body, hashlib.sha256(body).hexdigest()) for body in bodies]
+        yield full_row(f"{number:032x}", [_text(draw) for _ in range(wanted + 1)], shown)
+
+
+def full_row(id: str, texts: list[str], pictures: list[Shown]) -> dict[str, Any]:
+    """A row in which every column of the schema has a value that a build may give it: images between ``texts``."""
+    page = f"https://example.com/{id}"
+    nodes: list[Node] = []
+    slots: list[Slot | None] = []
+    for place, (text, shown) in enumerate(zip_longest(texts, pictures)):
+        nodes.append(TextNode("paragraph", text, f"html/body/main/article/p[{place}]"))
+        slots.append(None)
+        if shown is not None:
+            url, path = f"{page}/images/{place}.jpg", f"html/body/main/article/figure[{place}]/img"
+            nodes.append(
+                ImageNode(url, f"/images/{place}.jpg", CAPTION, CAPTION, CAPTION, 640, 480, (), path)
+            )
+            size, hash = len(shown.body), shown.sha256
+            slots.append(
+                Slot(
+                    "ok",
+                    200,
+                    "jpeg",
+                    640,
+                    480,
+                    size,
+                    hash,
+                    hash[:16],
+                    0,
+                    place,
+                    url,
+                    {"nsfw": 0.1},
+                    documents=1,
+                )
+            )
+    source = Source("CC-MAIN-2026-01", "crawl-data/segment/warc/a.warc.gz", f"<urn:uuid:{id}>", 1, 2, 3)
+    document = Document(
+        id,
+        page,
+        "example.com",
+        "example.com",
+        tuple(nodes),
+        source,
+        CAPTION,
+        "en",
+        0.9,
+        (),
+        dict.fromkeys(QUALITY, 0.5),
+    )
+    layout = laid_out(Assembled(document, tuple(slots)))
+    found = shown_images(layout, lambda slot: pictures[slot.offset or 0], sys.maxsize)
+    row = row_of(document, layout, found, lambda texts: sum(len(text.split()) for text in texts), ("nsfw",))
+    return row | {"optout": {"checked_at": None, "source": "page", "result": "released"}}
 
 
 def _text(draw: random.Random) -> str:

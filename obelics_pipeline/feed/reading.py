@@ -19,7 +19,7 @@ from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.feed.options import FeedOptions
 from obelics_pipeline.feed.order import rows_of
 from obelics_pipeline.feed.sample import Cursor, Image, Sample
-from obelics_pipeline.feed.source import BATCH_ROWS, Source, Unit, known_columns
+from obelics_pipeline.feed.source import Source, Unit, known_columns
 
 _LIGHT: Final = ("image_info.width", "image_info.height", "image_info.status")
 _URL: Final = "image_info.url"
@@ -69,10 +69,14 @@ class Reader:
         asked += [column for column, _, _ in options.filters]
         asked += ["dedup.size"] * (options.weight is not None)
         asked += [_URL] * bool(self._tombstones.images)
+        asked += ["images.path"] * options.images  # small, and tells where images are
         self.columns = sorted(set(known_columns(source, asked, "columns")))
         _check_fields(source, options)
-        self.large = known_columns(source, ["images.bytes"], "columns") if options.images else []
-        self._loaded: tuple[int, pa.Table, list[pa.RecordBatch]] | None = None
+        self.large = known_columns(source, ["images.bytes"], "columns")[0] if options.images else None
+        self._loaded: tuple[int, pa.Table, list[memoryview]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_loaded": None}  # another process reads for itself
 
     def rows(self, number: int, at: Cursor, which: slice | Sequence[int]) -> Iterator[Sample]:
         """Documents of row group ``number`` by their places in the order of the epoch of ``at``, which is in it."""
@@ -87,7 +91,7 @@ class Reader:
                 if sample is not None:
                     yield sample
 
-    def _read(self, number: int) -> tuple[pa.Table, list[pa.RecordBatch]]:
+    def _read(self, number: int) -> tuple[pa.Table, list[memoryview]]:
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None  # before the next is read: two of them are never held for this
             unit: Unit = self._source.units[number]
@@ -118,7 +122,7 @@ class Reader:
 class _Rows:
     """The texts and images of a row group, flat, and where each document begins."""
 
-    def __init__(self, table: pa.Table, images: list[pa.RecordBatch], options: FeedOptions) -> None:
+    def __init__(self, table: pa.Table, images: list[memoryview], options: FeedOptions) -> None:
         self._options = options
         self._ids = table.column("id").to_pylist()
         bounds, texts = _flat(_whole(table, "texts"))
@@ -128,7 +132,7 @@ class _Rows:
         self._status = info.field("status").to_pylist()
         self._sizes = [info.field(name).to_pylist() for name in ("width", "height")]
         self._urls = info.field("url").to_pylist() if info.type.get_field_index("url") >= 0 else None
-        self._bodies = _Bodies(images) if options.images else None
+        self._bodies = _Bodies(table, images) if options.images else None
         self._extra = {name: _field(table, name).to_pylist() for name in options.columns}
 
     def sample(self, row: int, at: Cursor, tombstones: Tombstones) -> Sample | None:
@@ -166,21 +170,22 @@ class _Rows:
 class _Bodies:
     """The bytes of images, each copied when it is asked for."""
 
-    def __init__(self, batches: list[pa.RecordBatch]) -> None:
-        self._batches: list[tuple[list[int], list[int], memoryview]] = []
-        for batch in batches:
-            bounds, images = _flat(batch.column("images"))
-            array = images.field("bytes")
-            _, offsets, data = array.buffers()
-            ends = np.frombuffer(offsets, np.int32)[array.offset :].tolist()
-            self._batches.append((bounds.tolist(), ends, memoryview(data if data is not None else b"")))
+    def __init__(self, table: pa.Table, bodies: list[memoryview]) -> None:
+        bounds, images = _flat(_whole(table, "images"))
+        there = images.is_valid().to_numpy(zero_copy_only=False)
+        if there.sum() != len(bodies):
+            raise InputError(
+                f"{len(bodies)} images have bytes where {there.sum()} are named; 'obelics verify' the dataset"
+            )
+        self._bounds: list[int] = bounds.tolist()
+        self._there: list[bool] = there.tolist()
+        self._before: list[int] = (np.cumsum(there) - there).tolist()
+        self._bodies = bodies
 
     def body(self, row: int, place: int) -> bytes:
         """The image at a place of the lists of a row."""
-        batch, row = divmod(row, BATCH_ROWS)
-        bounds, offsets, data = self._batches[batch]
-        index = bounds[row] + place
-        return bytes(data[offsets[index] : offsets[index + 1]])
+        index = self._bounds[row] + place
+        return bytes(self._bodies[self._before[index]]) if self._there[index] else b""
 
 
 def _whole(table: pa.Table, name: str) -> Any:

@@ -10,17 +10,19 @@ from typing import Any, Final
 
 import fsspec
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from obelics_pipeline.errors import ConfigError, InputError
+from obelics_pipeline.feed.plain_pages import extent, values
 
 MANIFEST: Final = "manifest.json"
 
 BATCH_ROWS: Final = 5
-"""Images are read in batches of so many rows: Arrow's arrays double as they grow, and one of all images of a row
-group would take half as much again while it does."""
+"""Images that Arrow has to decode are read in batches of so many rows: its arrays double as they grow, and one of all
+images of a row group would take half as much again while it does."""
 
 
 class Unit(msgspec.Struct, frozen=True, array_like=True):
@@ -66,18 +68,18 @@ class Source:
         """What tells this list of row groups from others: 16 hexadecimal digits."""
         return blake2b(msgspec.json.encode(self.units), digest_size=8).hexdigest()
 
-    def read(self, unit: Unit, columns: list[str], large: list[str]) -> tuple[pa.Table, list[pa.RecordBatch]]:
-        """Columns, or leaves of columns, of a row group, and ``large`` ones in batches of ``BATCH_ROWS``."""
-        with self._file(unit.path) as file:
+    def read(self, unit: Unit, columns: list[str], large: str | None) -> tuple[pa.Table, list[memoryview]]:
+        """Columns, or leaves of columns, of a row group, and each value of the leaf ``large`` that is not null."""
+        with self._file(unit.path) as (file, stream):
             table = file.read_row_group(unit.group, columns=columns, use_threads=False)
-            if not large:
+            if large is None:
                 return table, []
-            batches = file.iter_batches(BATCH_ROWS, row_groups=[unit.group], columns=large, use_threads=False)
-            return table, list(batches)
+            found = _in_place(file, stream, unit.group, large)
+            return table, _decoded(file, unit.group, large) if found is None else found
 
     def leaves(self) -> list[str]:
         """The paths of all leaves of the columns, as Parquet writes them."""
-        with self._file(self.units[0].path) as file:
+        with self._file(self.units[0].path) as (file, _):
             return [file.schema.column(index).path for index in range(len(file.schema))]
 
     @cached_property
@@ -93,16 +95,15 @@ class Source:
         return found
 
     @contextmanager
-    def _file(self, path: str) -> Iterator[pq.ParquetFile]:
+    def _file(self, path: str) -> Iterator[tuple[pq.ParquetFile, pa.NativeFile]]:
         files, root = self._place
         whole = f"{root}/{path}"
-        opened = None
+        local = isinstance(files, LocalFileSystem)
+        stream = opened = None
         try:
-            if isinstance(files, LocalFileSystem):
-                opened = pq.ParquetFile(whole, memory_map=True)
-            else:
-                opened = pq.ParquetFile(files.open(whole, "rb"), pre_buffer=True)
-            yield opened
+            stream = pa.memory_map(whole) if local else pa.PythonFile(files.open(whole, "rb"), mode="r")
+            opened = pq.ParquetFile(stream, pre_buffer=not local)
+            yield opened, stream
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(
                 f"{self.folder}/{path}: cannot be read ({error}); fetch the dataset again"
@@ -110,6 +111,8 @@ class Source:
         finally:
             if opened is not None:
                 opened.close(force=True)
+            if stream is not None:
+                stream.close()
 
     def _listed(self) -> list[Unit]:
         files, root = self._place
@@ -134,13 +137,39 @@ class Source:
         units = []
         for whole in sorted(files.glob(f"{root}/data/{self.split}-*.parquet")):
             path = whole.removeprefix(root).lstrip("/")
-            with self._file(path) as file:
+            with self._file(path) as (file, _):
                 described = file.metadata
                 units += [
                     Unit(path, number, described.row_group(number).num_rows)
                     for number in range(described.num_row_groups)
                 ]
         return units
+
+
+def _in_place(file: pq.ParquetFile, stream: pa.NativeFile, group: int, leaf: str) -> list[memoryview] | None:
+    """The values of a leaf of a row group as they lie in the file, which is mapped if it is local; None if they are
+    stored in another way than ``export`` does."""
+    leaves = [file.schema.column(index).path for index in range(len(file.schema))]
+    found = extent(file.metadata.row_group(group).column(leaves.index(leaf)))
+    if found is None:
+        return None
+    stream.seek(found[0])
+    pages = memoryview(stream.read_buffer(found[1])).cast("B")
+    places = values(pages)
+    return None if places is None else [pages[start:end] for start, end in places]
+
+
+def _decoded(file: pq.ParquetFile, group: int, leaf: str) -> list[memoryview]:
+    """The same of any file, by Arrow."""
+    found = []
+    for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[leaf], use_threads=False):
+        array = batch.column(0).flatten().field(0)
+        _, offsets, data = array.buffers()
+        bounds = np.frombuffer(offsets, np.int32)[array.offset :].tolist()
+        bodies = memoryview(b"" if data is None else data)
+        there = array.is_valid().to_pylist()
+        found += [bodies[bounds[place] : bounds[place + 1]] for place, known in enumerate(there) if known]
+    return found
 
 
 def known_columns(source: Source, names: list[str], what: str) -> list[str]:

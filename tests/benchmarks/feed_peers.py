@@ -33,7 +33,7 @@ def ours(folder: Path, *, images: bool = True) -> Iterator[tuple[int, int]]:
     """``Feed``, in random order."""
     from obelics_pipeline.feed import Feed
 
-    for sample in Feed(str(folder), images=images):
+    for sample in Feed(str(folder / "dataset"), images=images):
         found = [image.bytes or b"" for image in sample.images if image is not None]
         yield len(found), sum(map(len, found))
 
@@ -43,20 +43,18 @@ def pyarrow(folder: Path, *, images: bool = True) -> Iterator[tuple[int, int]]:
     from pyarrow.parquet import ParquetFile
 
     columns = [leaf for leaf in LEAVES if images or leaf != BYTES]
-    for path in sorted((folder / "data").glob("*.parquet")):
+    for path in sorted((folder / "dataset/data").glob("*.parquet")):
         for batch in ParquetFile(path).iter_batches(100, columns=columns, use_threads=False):
             for row in batch.to_pylist():
                 yield shown(row["images"]) if images else (sum(x is not None for x in row["image_info"]), 0)
 
 
-def datasets(folder: Path) -> Iterator[tuple[int, int]]:
-    """Streaming, images not decoded, in the order of the files; only the columns that are needed."""
+def datasets(folder: Path, *, columns: list[str] | None = None) -> Iterator[tuple[int, int]]:
+    """Streaming as its users open a folder, images not decoded, in the order of the files."""
     from datasets import load_dataset
 
-    files = sorted(map(str, (folder / "data").glob("*.parquet")))
-    rows = load_dataset(
-        "parquet", data_files=files, split="train", streaming=True, columns=["id", "texts", "images"]
-    )
+    chosen = {} if columns is None else {"columns": columns}
+    rows = load_dataset(str(folder / "dataset"), split="train", streaming=True, **chosen)
     for row in rows.decode(False):
         yield shown(row["images"])
 
@@ -65,7 +63,7 @@ def webdataset(folder: Path) -> Iterator[tuple[int, int]]:
     """Tar files of a JSON with the texts and the images beside it, bytes as they are, in the order of the files."""
     import webdataset as wds
 
-    for row in wds.WebDataset(sorted(map(str, folder.glob("*.tar"))), shardshuffle=False):
+    for row in wds.WebDataset(sorted(map(str, (folder / "tars").glob("*.tar"))), shardshuffle=False):
         texts = json.loads(row["json"])["texts"]
         found = [row[f"{place}.jpg"] for place, text in enumerate(texts) if text is None]
         yield len(found), sum(map(len, found))
@@ -75,6 +73,7 @@ SUBJECTS: dict[str, Read] = {
     "ours": ours,
     "pyarrow": pyarrow,
     "datasets": datasets,
+    "datasets, three columns": lambda folder: datasets(folder, columns=["id", "texts", "images"]),
     "webdataset": webdataset,
     "ours, text only": lambda folder: ours(folder, images=False),
     "pyarrow, text only": lambda folder: pyarrow(folder, images=False),
