@@ -85,7 +85,7 @@ class Source:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns."""
-        with self._file(self.units[0].path) as file:
+        with self._file(self.units[0].path) as (file, _):
             return file.schema_arrow
 
     @property
