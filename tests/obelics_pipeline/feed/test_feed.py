@@ -288,6 +288,15 @@ def test_a_manifest_is_believed_only_as_far_as_it_is_true(documents: Rows, tmp_p
         Feed(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["texts", "images", "image_info"])
+def test_images_do_not_slip_where_lists_differ(documents: Rows, tmp_path: Path, name: str) -> None:
+    some = [dict(row) for row in documents[:20]]
+    some[7][name] = [*some[7][name], None]
+    folder = str(feed_data.write(tmp_path, some, shards=1))
+    with pytest.raises(InputError, match=r"row group 0 has lists .* not equally long"):
+        ids(Feed(folder))
+
+
 def test_options_can_be_given_as_one(dataset: str) -> None:
     assert ids(Feed(dataset, FeedOptions(seed=5))) == ids(Feed(dataset, seed=5))
 
