@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,16 +23,25 @@ def trim_pairs(
 
     Where documents shared a picture only one has its pair, so that nothing of the picture may be left.
     """
-    gone = {stone.id for stone in stones if stone.index is None}
-    places = {(stone.id, stone.index) for stone in stones}
+    left = pairs_without(stones)
 
     def kept(table: pa.Table) -> pa.Table:
-        rows = zip(*(table.column(name).to_pylist() for name in ("doc_id", "slot")), strict=True)
-        left = [row[0] not in gone and row not in places for row in rows]
-        return _renumbered(table.filter(pa.array(left, pa.bool_())), moved)
+        return _renumbered(left(table), moved)
 
     for path in sorted(source.glob("pairs/*.parquet")):
         _rewrite(path, target / "pairs" / path.name, ["doc_id", "slot"], kept)
+
+
+def pairs_without(stones: Iterable[Tombstone]) -> Callable[[pa.Table], pa.Table]:
+    """What leaves of a table of pairs those of documents and images without ``stones``."""
+    places = {(stone.id, stone.index) for stone in stones}
+    gone = {id for id, index in places if index is None}
+
+    def left(table: pa.Table) -> pa.Table:
+        rows = zip(*(table.column(name).to_pylist() for name in ("doc_id", "slot")), strict=True)
+        return table.filter(pa.array([row[0] not in gone and row not in places for row in rows], pa.bool_()))
+
+    return left
 
 
 def _renumbered(table: pa.Table, moved: Mapping[str, Mapping[int, int]]) -> pa.Table:

@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pyarrow as pa
 from rich.console import Console
 
 from beam_jobs.finished import no_dataset
+from beam_jobs.recheck_tables import pairs_without
 from beam_jobs.rows import row_groups
 from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.recheck import STONES, Tombstone, stones_by_document, trimmed
 from obelics_pipeline.sealed import new_folder, not_yet
-from obelics_pipeline.views.document import Document, document_of
-from obelics_pipeline.views.writing import VIEWS, Target, ViewFile, ViewOptions, finish
+from obelics_pipeline.views.document import Document
+from obelics_pipeline.views.writing import PAIRS, VIEWS, Target, ViewFile, ViewOptions, finish
 
 TOMBSTONE: Final = "tombstone"
 EMPTY: Final = "empty"
@@ -50,6 +52,12 @@ class Written(msgspec.Struct):
         self.left_out = dict(Counter(self.left_out) + Counter(other.left_out))
         self.files = self.files + other.files
 
+    def count(self, document: Document) -> None:
+        """Count a document, or a pair, that is in the view."""
+        self.documents += 1
+        self.slots += document.slots
+        self.images += sum(picture.status == FetchStatus.OK for picture in document.pictures)
+
 
 def view(
     dataset: str,
@@ -66,7 +74,7 @@ def view(
     one. ``InputError`` if there is no dataset, no such split, or the output is not empty; after an error there is no
     output.
     """
-    shards = _shards(Path(dataset), tuple(splits))
+    shards = _shards(Path(dataset), VIEWS[options.view].folder, tuple(splits))
     beside = Path(dataset) / STONES
     stones = tombstones or (str(beside) if beside.exists() else None)
     if stones is not None:
@@ -82,11 +90,13 @@ def view(
     return found
 
 
-def _shards(dataset: Path, splits: tuple[str, ...]) -> list[Path]:
-    """The shards of some splits, or of all."""
-    there = sorted(dataset.glob("data/*-*.parquet"))
-    if not there:
+def _shards(dataset: Path, folder: str, splits: tuple[str, ...]) -> list[Path]:
+    """The shards of some splits, or of all, in one of the folders of a dataset."""
+    if not any(dataset.glob("data/*-*.parquet")):
         raise no_dataset(str(dataset))
+    there = sorted(dataset.glob(f"{folder}/*-*.parquet"))
+    if not there:
+        raise InputError(f"{dataset}: has no table of pairs; export again without 'export: {{pairs: off}}'")
     known = sorted({_split(path) for path in there})
     for split in splits:
         if split not in known:
@@ -126,25 +136,33 @@ def _groups(
 ) -> Iterator[list[Document]]:
     """The documents of each row group that go into the view; the others are counted."""
     reasons: Counter[str] = Counter()
+    left = _left(VIEWS[options.view].folder, buried)
     for table in row_groups(str(shard)):
-        rows = _without(table, buried).to_pylist()
+        rows = left(table).to_pylist()
         reasons[TOMBSTONE] += table.num_rows - len(rows)
         kept = []
         for row in rows:
-            document = document_of(row, options.missing)
+            document = VIEWS[options.view].read(row, options.missing)
             if why := _unfit(document, options):
                 reasons[why] += 1
                 continue
             kept.append(document)
-            _count(document, row, found)
+            found.count(document)
             if options.needs_bytes and any(
                 p.status == FetchStatus.OK and p.body is None for p in document.pictures
             ):
                 raise InputError(
-                    f"{shard}: has no bytes of images (export: {{images: none}}); write --as obelics"
+                    f"{shard}: has no bytes of images (export: {{images: none}}); documents can be written --as obelics"
                 )
         found.left_out = dict(+reasons)
         yield kept
+
+
+def _left(folder: str, buried: dict[str, list[Tombstone]]) -> Callable[[pa.Table], pa.Table]:
+    """What leaves of a table what has no tombstones."""
+    if folder == PAIRS:
+        return pairs_without(chain.from_iterable(buried.values()))
+    return partial(_without, buried=buried)
 
 
 def _without(table: pa.Table, buried: dict[str, list[Tombstone]]) -> pa.Table:
@@ -160,19 +178,14 @@ def _unfit(document: Document, options: ViewOptions) -> str | None:
     return None
 
 
-def _count(document: Document, row: dict[str, Any], found: Written) -> None:
-    found.documents += 1
-    found.slots += sum(info is not None for info in row["image_info"])
-    found.images += sum(picture.status == FetchStatus.OK for picture in document.pictures)
-
-
 def _show(found: Written, output: str, options: ViewOptions, console: Console) -> None:
     size = sum(file.bytes for file in found.files)
+    items = "pairs" if VIEWS[options.view].folder == PAIRS else "documents"
     told = (
-        f"{found.documents:,} documents with {found.images:,} images as {options.view} in {output}: "
+        f"{found.documents:,} {items} with {found.images:,} images as {options.view} in {output}: "
         f"{len(found.files):,} files, {size:,} bytes; {found.slots - found.images:,} images are missing"
     )
     reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(found.left_out.items()))
     console.print(
-        f"{told}; documents left out: {reasons}" if reasons else told, highlight=False, soft_wrap=True
+        f"{told}; {items} left out: {reasons}" if reasons else told, highlight=False, soft_wrap=True
     )

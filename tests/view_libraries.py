@@ -27,6 +27,14 @@ def of_webdataset(folder: Path) -> Iterator[tuple[str, list[Any]]]:
         )
 
 
+def of_pairs(folder: Path) -> Iterator[tuple[str, list[Any]]]:
+    import webdataset
+
+    for sample in webdataset.WebDataset(sorted(map(str, folder.glob("*.tar"))), shardshuffle=False):
+        body = sample["jpg"] if "jpg" in sample else sample["png"]
+        yield sample["__key__"], plain([sample["txt"].decode(), body])
+
+
 def of_energon(folder: Path) -> Iterator[tuple[str, list[Any]]]:
     """After Energon's own preparation, which finds the splits and indexes the tar files."""
     from megatron.energon import WorkerConfig, get_savable_loader, get_train_dataset
@@ -69,5 +77,7 @@ def of_mds(folder: Path) -> Iterator[tuple[str, list[Any]]]:
 
 
 if __name__ == "__main__":
-    read = {"webdataset": of_webdataset, "energon": of_energon, "mds": of_mds}[sys.argv[1]]
+    read = {"webdataset": of_webdataset, "webdataset-pairs": of_pairs, "energon": of_energon, "mds": of_mds}[
+        sys.argv[1]
+    ]
     print(json.dumps(dict(read(Path(sys.argv[2])))))

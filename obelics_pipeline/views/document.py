@@ -60,6 +60,12 @@ class Document(msgspec.Struct, frozen=True):
         return [part for part in self.parts if isinstance(part, Picture)]
 
     @property
+    def slots(self) -> int:
+        """The image slots of the row, whatever is left of them."""
+        infos = self.row.get("image_info")
+        return len(self.pictures) if infos is None else sum(info is not None for info in infos)
+
+    @property
     def texts(self) -> list[str | None]:
         """The texts, with None where a picture is."""
         return [part if isinstance(part, str) else None for part in self.parts]

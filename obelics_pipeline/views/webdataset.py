@@ -54,8 +54,16 @@ def parts(files: dict[str, bytes]) -> list[str | bytes | None]:
     return [text if name is None else files[name] for name, text in pairs]
 
 
-def write(documents: Iterator[Document], shard: Callable[[], BinaryIO], limit: int) -> None:
-    """Write tar files of about ``limit`` bytes, each to a stream that ``shard`` opens and this closes."""
+def write(
+    documents: Iterator[Document],
+    shard: Callable[[], BinaryIO],
+    limit: int,
+    record: Callable[[Document], dict[str, bytes]] = record,
+) -> None:
+    """Write tar files of about ``limit`` bytes, each to a stream that ``shard`` opens and this closes.
+
+    ``record`` gives the files of a document by name.
+    """
     tar: tarfile.TarFile | None = None
     try:
         for document in documents:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from obelics_pipeline.dataset import described_schema, writer_options
 from obelics_pipeline.errors import ConfigError
 from obelics_pipeline.parquet import ParquetFile
-from obelics_pipeline.views import dense, energon, mds, mmc4, obelics, webdataset
-from obelics_pipeline.views.document import Document, Missing
+from obelics_pipeline.views import dense, energon, mds, mmc4, obelics, pairs, webdataset
+from obelics_pipeline.views.document import Document, Missing, document_of
 
 Groups: TypeAlias = Iterator[list[Document]]
 """Documents in order, some in memory at a time."""
@@ -23,6 +23,10 @@ Groups: TypeAlias = Iterator[list[Document]]
 TAR_BYTES: Final = 512_000_000
 """Of a tar file: those who read them by range want hundreds of megabytes."""
 PARQUET_INFO: Final = "parquet_info.json"
+
+DOCUMENTS: Final = "data"
+PAIRS: Final = "pairs"
+"""Folders of a dataset."""
 
 
 class ViewOptions(msgspec.Struct, frozen=True):
@@ -97,8 +101,9 @@ class _Numbered:
 class View(msgspec.Struct, frozen=True):
     """How a view is written; ``finish`` gives further files by path, from all that were written.
 
-    ``needs_text``: a document without a text has no place in it. ``inlines``: bytes of images are written as text, if
-    wanted. ``shard_bytes``: about how many its own shards have, if it has any.
+    ``folder`` has the tables of the dataset that are shown, ``read`` makes what is written of a row. ``needs_text``: a
+    document without a text has no place in it. ``inlines``: bytes of images are written as text, if wanted.
+    ``shard_bytes``: about how many its own shards have, if it has any.
     """
 
     what: str
@@ -107,6 +112,8 @@ class View(msgspec.Struct, frozen=True):
     needs_text: bool = False
     inlines: bool = False
     shard_bytes: int | None = None
+    folder: str = DOCUMENTS
+    read: Callable[[dict[str, Any], Missing], Document] = document_of
 
 
 def _write_table(
@@ -134,10 +141,15 @@ def _parquet_info(files: list[ViewFile], options: ViewOptions) -> dict[str, byte
     return {PARQUET_INFO: json.dumps(told, indent=1, sort_keys=True).encode() + b"\n"}
 
 
-def _write_tars(groups: Groups, target: Target, options: ViewOptions) -> list[ViewFile]:
-    shards = _Numbered(target, f"{target.stem}-{{number:03d}}.tar")
-    webdataset.write(chain.from_iterable(groups), shards, options.limit)
-    return [target.file(name) for name in shards.names]
+def _write_tars(
+    record: Callable[[Document], dict[str, bytes]],
+) -> Callable[[Groups, Target, ViewOptions], list[ViewFile]]:
+    def write(groups: Groups, target: Target, options: ViewOptions) -> list[ViewFile]:
+        shards = _Numbered(target, f"{target.stem}-{{number:03d}}.tar")
+        webdataset.write(chain.from_iterable(groups), shards, options.limit, record)
+        return [target.file(name) for name in shards.names]
+
+    return write
 
 
 def _write_lines(groups: Groups, target: Target, options: ViewOptions) -> list[ViewFile]:
@@ -165,9 +177,19 @@ VIEWS: Final = {
         "the four columns OBELICS has", _write_table(obelics.SCHEMA, obelics.record), _parquet_info
     ),
     "dense": View("text with <image>, and images", _write_table(dense.SCHEMA, dense.record), _parquet_info),
-    "webdataset": View("tar files", _write_tars, shard_bytes=TAR_BYTES),
+    "webdataset": View("tar files", _write_tars(webdataset.record), shard_bytes=TAR_BYTES),
+    "webdataset-pairs": View(
+        "tar files of the config pairs",
+        _write_tars(pairs.record),
+        shard_bytes=TAR_BYTES,
+        folder=PAIRS,
+        read=pairs.pair_of,
+    ),
     "energon": View(
-        "tar files and .nv-meta", _write_tars, lambda files, options: energon.FILES, shard_bytes=TAR_BYTES
+        "tar files and .nv-meta",
+        _write_tars(webdataset.record),
+        lambda files, options: energon.FILES,
+        shard_bytes=TAR_BYTES,
     ),
     "mmc4": View("JSON lines", _write_lines, needs_text=True, inlines=True),
     "mds": View("MosaicML's shards", _write_mds, _mds_index, shard_bytes=1 << 26),

@@ -18,6 +18,7 @@ import view_readers
 from view_readers import READERS, texts_and_bytes
 
 from beam_jobs.cli import main
+from obelics_pipeline import pairs
 from obelics_pipeline.dataset import described_schema, table_of_rows
 from obelics_pipeline.recheck import TOMBSTONES
 from obelics_pipeline.views.writing import VIEWS
@@ -36,7 +37,32 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     feed_data.write(folder, rows, shards=3)
     later = table_of_rows([{**row, "id": f"v{row['id'][1:]}"} for row in feed_data.rows(5, seed=2)])
     pq.write_table(later.cast(described_schema()), folder / "data/validation-00000-of-00001.parquet")
+    write_pairs(folder, rows)
     return folder
+
+
+def write_pairs(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The config ``pairs`` of some documents, in two shards: every second image is a PNG, texts are not ASCII."""
+    (folder / "pairs").mkdir()
+    made: list[dict[str, Any]] = []
+    for row in rows:
+        for slot, image in enumerate(row["images"]):
+            if image is not None:
+                name = Path(image["path"]).with_suffix(".png" if len(made) % 2 else ".jpg").name
+                made.append(
+                    {
+                        "uid": f"{len(made):032x}",
+                        "image": {"bytes": image["bytes"], "path": name},
+                        "text": f"Caf\u00e9 {len(made)}",
+                        "text_source": "caption",
+                        "url": row["image_info"][slot]["url"],
+                        "doc_id": row["id"],
+                        "slot": slot,
+                    }
+                )
+    for shard in range(2):
+        table = pa.Table.from_pylist(made[shard::2], described_schema(pairs.SCHEMA))
+        pq.write_table(table, folder / f"pairs/train-{shard:05d}-of-00002.parquet", row_group_size=20)
 
 
 def lone(id: str, status: str) -> dict[str, Any]:
@@ -144,6 +170,53 @@ def test_tombstones_are_honoured(
     assert "tombstone 1" in capsys.readouterr().out
 
 
+def pair_rows(dataset: Path) -> dict[str, dict[str, Any]]:
+    return {row["uid"]: row for row in pq.read_table(dataset / "pairs").to_pylist()}
+
+
+def tar_pairs(folder: Path) -> dict[str, dict[str, bytes]]:
+    return {key: files for path in sorted(folder.glob("*.tar")) for key, files in view_readers.samples(path)}
+
+
+def test_every_pair_comes_back_under_the_names_of_img2dataset(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tar_pairs(view(dataset, tmp_path / "out", "webdataset-pairs", "--shard-bytes", "30000"))
+    assert len(list((tmp_path / "out").iterdir())) > 2
+    rows = pair_rows(dataset)
+    assert f"{len(rows)} pairs with {len(rows)} images as webdataset-pairs" in capsys.readouterr().out
+    assert found.keys() == rows.keys()
+    for uid, files in found.items():
+        row, about = rows[uid], json.loads(files.pop("json"))
+        assert files.pop("txt").decode() == row["text"] == about["caption"]
+        assert files == {row["image"]["path"].rpartition(".")[2]: row["image"]["bytes"]}
+        assert (about["key"], about["status"], about["error_message"]) == (uid, "success", None)
+        told = {name: value for name, value in row.items() if name not in ("image", "text")}
+        assert {name: about[name] for name in told} == told
+
+
+def test_pairs_of_what_has_tombstones_are_not_shown(dataset: Path, tmp_path: Path) -> None:
+    rows = pair_rows(dataset)
+    first, *_, last = rows.values()
+    stones = [
+        {"id": first["doc_id"], "level": "document"},
+        {"id": last["doc_id"], "level": "image", "index": last["slot"]},
+    ]
+    path = tmp_path / "stones.parquet"
+    pq.write_table(pa.Table.from_pylist(stones, TOMBSTONES), path)
+    found = tar_pairs(view(dataset, tmp_path / "out", "webdataset-pairs", "--tombstones", str(path)))
+    gone = {uid for uid, row in rows.items() if row["doc_id"] == first["doc_id"]} | {last["uid"]}
+    assert found.keys() == rows.keys() - gone
+
+
+def test_a_dataset_without_pairs_has_no_view_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = feed_data.write(tmp_path / "dataset", feed_data.rows(5), shards=1)
+    assert main(["view", str(folder), "--as", "webdataset-pairs", "--output", str(tmp_path / "out")]) == 2
+    assert "has no table of pairs" in capsys.readouterr().err
+
+
 def test_tombstones_beside_the_dataset_are_taken(dataset: Path, tmp_path: Path) -> None:
     copy = tmp_path / "dataset"
     (copy / "data").mkdir(parents=True)
@@ -191,12 +264,12 @@ def test_a_dataset_without_bytes_has_only_addresses(
     folder = feed_data.write(tmp_path / "dataset", rows, shards=1)
     assert view_readers.read_obelics(view(folder, tmp_path / "obelics", "obelics"))[0]["images"]
     assert main(["view", str(folder), "--as", "dense", "--output", str(tmp_path / "dense")]) == 2
-    assert "write --as obelics" in capsys.readouterr().err
+    assert "can be written --as obelics" in capsys.readouterr().err
     view(folder, tmp_path / "mmc4", "mmc4", "--no-image-bytes")
     assert "image_base64" not in (next(view_readers.lines(tmp_path / "mmc4"))["image_info"] or [{}])[0]
 
 
-@pytest.mark.parametrize("name", ["webdataset", "energon", "mds"])
+@pytest.mark.parametrize("name", ["webdataset", "webdataset-pairs", "energon", "mds"])
 def test_the_libraries_of_the_formats_read_the_same(dataset: Path, tmp_path: Path, name: str) -> None:
     if not Path(LIBRARIES).is_file():
         pytest.skip(f"no {LIBRARIES}: see docs/views.md, or set OBELICS_VIEW_LIBRARIES")
@@ -206,8 +279,13 @@ def test_the_libraries_of_the_formats_read_the_same(dataset: Path, tmp_path: Pat
         [LIBRARIES, str(script), name, str(out)], capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 0, done.stderr
+    documents = (
+        {uid: [row["text"], row["image"]["bytes"]] for uid, row in pair_rows(dataset).items()}
+        if name == "webdataset-pairs"
+        else texts_and_bytes(dataset)
+    )
     wanted = {
         id: [part if isinstance(part, str) else hashlib.sha256(part).hexdigest() for part in parts]
-        for id, parts in filled(texts_and_bytes(dataset), name).items()
+        for id, parts in filled(documents, name).items()
     }
     assert json.loads(done.stdout.splitlines()[-1]) == wanted
