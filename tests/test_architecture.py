@@ -111,6 +111,7 @@ LOCKS = {
     "requirements.lock": ("install_requires", "dev"),
     "requirements-lm.lock": ("lm",),
     "requirements-img2dataset.lock": ("img2dataset",),
+    "requirements-views.lock": ("views",),
     "requirements-spark.lock": (),
 }
 """Each lock, and the lists of setup.cfg that it satisfies."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+LIBRARIES = Path(
+    os.environ.get("OBELICS_VIEW_LIBRARIES", Path(__file__).parents[1] / ".venv/views/bin/python")
+)
+"""A Python with webdataset, mosaicml-streaming, megatron-energon, torch and transformers, gigabytes of them."""
 
 
 def plain(parts: Iterable[Any]) -> list[Any]:

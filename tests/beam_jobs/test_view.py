@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import view_readers
+from view_libraries import LIBRARIES
 from view_readers import READERS, texts_and_bytes
 
 from beam_jobs.cli import main
@@ -22,9 +22,6 @@ from obelics_pipeline import pairs
 from obelics_pipeline.dataset import described_schema, table_of_rows
 from obelics_pipeline.recheck import TOMBSTONES
 from obelics_pipeline.views.writing import VIEWS
-
-LIBRARIES = os.environ.get("OBELICS_VIEW_LIBRARIES", Path(__file__).parents[2] / ".venv/views/bin/python")
-"""A Python with webdataset, mosaicml-streaming and megatron-energon, which bring gigabytes along."""
 
 
 @pytest.fixture(scope="module")
@@ -271,8 +268,8 @@ def test_a_dataset_without_bytes_has_only_addresses(
 
 @pytest.mark.parametrize("name", ["webdataset", "webdataset-pairs", "energon", "mds"])
 def test_the_libraries_of_the_formats_read_the_same(dataset: Path, tmp_path: Path, name: str) -> None:
-    if not Path(LIBRARIES).is_file():
-        pytest.skip(f"no {LIBRARIES}: see docs/views.md, or set OBELICS_VIEW_LIBRARIES")
+    if not LIBRARIES.is_file():
+        pytest.skip(f"no {LIBRARIES}: run scripts/setup-views, or set OBELICS_VIEW_LIBRARIES")
     out = view(dataset, tmp_path / "out", name)
     script = Path(__file__).parents[1] / "view_libraries.py"
     done = subprocess.run(
