@@ -13,6 +13,7 @@ from rich.table import Table
 from beam_jobs import io, stages
 from beam_jobs.build import PLANS, check
 from beam_jobs.parts import REPORTS, Workspace
+from beam_jobs.selected import LENGTH
 from beam_jobs.stages import LAYOUTS, Layout, Session
 from obelics_pipeline.estimate import Flow, Work, archives, estimate
 from obelics_pipeline.manifest import InputEntry, Manifest
@@ -83,7 +84,9 @@ def _all_archives(entries: Iterable[InputEntry]) -> Flow:
 def _selected(path: str) -> Flow:
     with io.open_read(path) as stream:
         selection = open_selection(stream, path)
-        lengths = (pc.sum(batch.column("warc_record_length")).as_py() or 0 for batch in selection.batches())
+        lengths = (
+            pc.sum(batch.column(0)).as_py() or 0 for batch in selection.file.iter_batches(columns=[LENGTH])
+        )
         return archives(sum(lengths), selection.rows)
 
 

@@ -156,3 +156,38 @@ def test_selection_measures_every_place() -> None:
         "three hosts, HTTP",
     }
     assert all(figure["value"] > 0 for figure in figures.values())
+
+
+def test_growth_measures_time_and_memory(test_data: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "growth.py", "--quick", "--json"]
+    environment = {**os.environ, "OBELICS_TEST_DATA": str(test_data)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert run.returncode in {0, 1}, run.stderr
+    assert run.stdout, run.stderr
+    figures = {figure["name"]: figure for figure in json.loads(run.stdout)["figures"]}
+    required = {name: figure["required"] for name, figure in figures.items() if figure["required"]}
+    assert required == {
+        "all: time, against linear": "≤ 1.1",
+        "extract: memory, last / middle": "≤ 1.1",
+        "filter: memory, last / middle": "≤ 1.1",
+    }
+    assert figures["extract: an item"]["value"] > 0
+    assert 0 < figures["filter: kept"]["value"] <= 1
+
+
+def test_simulated_workers_lose_and_take_over_parts() -> None:
+    command = [sys.executable, BENCHMARKS / "simulation.py", "--quick", "--json"]
+    environment = {
+        **os.environ,
+        "OBELICS_TEST_DATA": "/nonexistent",
+    }  # no measuring: all of it is the same each time
+    runs = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        for _ in range(2)
+    ]
+    first, again = (json.loads(run.stdout)["figures"] for run in runs)
+    assert first == again
+    over = {figure["name"]: figure["value"] for figure in first}
+    assert 1 <= over["parts of 64 MB"] < 1.05
+    assert over["2% of workers 3 × slower"] > over["parts of 64 MB"]
+    assert over["whole archives, late ones twice"] < over["whole archives, slow and dying"]

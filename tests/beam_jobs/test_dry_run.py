@@ -15,7 +15,6 @@ from beam_jobs.dry_run import duration, size_of
 from beam_jobs.parts import Part
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import RunFailed
-from obelics_pipeline.estimate import Flow
 from obelics_pipeline.rates import RATES, Rate
 from obelics_pipeline.selection import SCHEMA, write_selection
 
@@ -139,9 +138,7 @@ def test_what_is_done_and_what_was_interrupted(
     assert re.search(r"\nall +0 B +0 +0 s +0 B +0\n", told)
 
 
-def test_a_selection_is_its_records(priced: Path, tmp_path: Path) -> None:
-    from beam_jobs.dry_run import _selected
-
+def test_a_selection_is_its_records(priced: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         ("https://a.example/", "a.warc.gz", offset, 1_500, "text/html", "eng", 200, 0)
         for offset in (0, 9_000)
@@ -149,8 +146,12 @@ def test_a_selection_is_its_records(priced: Path, tmp_path: Path) -> None:
     batch = pa.RecordBatch.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
     path = tmp_path / "selection.parquet"
     with path.open("wb") as stream:
-        write_selection(stream, [batch], "https://data.commoncrawl.org/", {})
-    assert _selected(str(path)) == Flow(2, 3_000)
+        write_selection(stream, [batch], f"{tmp_path}/", {})
+    given = ["--config", str(priced), "--input", str(path), "--output", str(tmp_path / "out")]
+    assert main(["extract", *given, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"\nextract +to run +1 +3.0 kB +0.83 +50 min +1 B +", told)
+    assert "\n1 input: 3.0 kB, about 2 pages.\n" in told
 
 
 def test_a_mistake_is_told_as_by_the_run(

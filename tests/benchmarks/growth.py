@@ -1,0 +1,132 @@
+"""How the stages grow with their input: 1, 4 and 16 copies of 250 real pages with other hosts and other words.
+
+Each stage runs in a process of its own on Beam's local runner, with nobody who serves the images (``growth_stage.py``).
+Seconds are those of the processor. Growth is what a copy costs between 4 and 16 of them, over what one costs between 1
+and 4, so that the start is in neither. The *floor* is reading and parsing the pages (``extract.py``), before and after
+each size: on a machine that others use, too, take what is told in multiples of it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from _copies import responses, vocabulary, write_copy
+from _figures import Figure, arguments, report, say
+from extract import DATA, PAGES, parse_only, timed
+
+from beam_jobs.build import PLANS
+
+STAGE = Path(__file__).with_name("growth_stage.py")
+COPIES = (1, 4, 16)
+PAGES_OF_A_COPY = 250
+QUICK_PAGES = 10
+QUICK_STAGES = ("extract", "filter")
+FLAT = ("extract", "filter", "assemble", "export")
+"""Stages that shuffle little or nothing; what ``dedup`` and ``images`` shuffle the local runner keeps in memory."""
+BYTES = {
+    "extract": ("documents",),
+    "filter": ("filtered", "decisions", "consent"),
+    "dedup": ("deduplicated", "decisions", "signatures"),
+    "assemble": ("assembled", "decisions", "consent", "pictures"),
+    "export": ("dataset",),
+}
+Found = dict[str, dict[int, dict[str, Any]]]
+"""What is told of each stage, by the number of copies."""
+
+
+def run_stages(folder: Path, archives: Sequence[Path], stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the stages tell of one run."""
+    told = {}
+    for name in stages:
+        given = [str(path) for path in archives] if name == "extract" else []
+        command = [sys.executable, str(STAGE), str(folder), name, *given]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{name} failed: {done.stderr[-2000:]}")
+        told[name] = json.loads(done.stdout.splitlines()[-1])
+        say(f"  {name}: {told[name]['seconds']:.1f} s")
+    return told
+
+
+def measure(pages: int, stages: Sequence[str], folder: Path) -> tuple[Found, float, float]:
+    """Stages at all sizes; seconds of the floor for a page; bytes of an archive."""
+    source = list(responses(PAGES, pages))
+    words = vocabulary(source)
+    archives = [folder / f"copy-{number:02}.warc.gz" for number in range(COPIES[-1])]
+    say(f"{len(archives)} copies of {len(source)} pages")
+    size = sum(write_copy(source, words, number, path) for number, path in enumerate(archives)) / len(
+        archives
+    )
+    found: Found = {name: {} for name in stages}
+    floors = [timed(parse_only, archives[0]).processor]
+    for copies in COPIES:
+        say(f"{copies} copies")
+        for name, told in run_stages(folder / f"run-{copies}", archives[:copies], stages).items():
+            found[name][copies] = told
+        floors.append(timed(parse_only, archives[0]).processor)
+    return found, median(floors) / len(source), size
+
+
+def growth(found: Found) -> Iterator[Figure]:
+    """Time against linear growth, and memory."""
+    few, some, many = COPIES
+    sums = {copies: sum(told[copies]["seconds"] for told in found.values()) for copies in COPIES}
+    named = [("all", sums)]
+    named += [(name, {n: told[n]["seconds"] for n in COPIES}) for name, told in found.items()]
+    for name, seconds in named:
+        first, then = (
+            (seconds[some] - seconds[few]) / (some - few),
+            (seconds[many] - seconds[some]) / (many - some),
+        )
+        how = ", ".join(f"{seconds[n]:.1f}" for n in COPIES) + " s"
+        bar = 1.1 if name == "all" else None
+        yield Figure(f"{name}: time, against linear", then / first, "×", at_most=bar, how=how)
+    for name, told in found.items():
+        rss = [told[n]["rss"] / 2**20 for n in COPIES]
+        how = ", ".join(f"{one:.0f}" for one in rss) + " MiB"
+        bar = 1.1 if name in FLAT else None
+        yield Figure(f"{name}: memory, last / middle", rss[2] / rss[1], "×", at_most=bar, how=how)
+
+
+def rates(found: Found, floor: float, size: float) -> Iterator[Figure]:
+    """What an item costs without the start, in multiples of the floor of a page, and what becomes of items."""
+    _, some, many = COPIES
+    yield Figure("floor", 1000 * floor, "ms/page")
+    pages = found["extract"][many]["in"]["pages"]
+    yield Figure("pages", pages / (size * many) * 1e9, "1/GB")
+    for name, told in found.items():
+        level = {"extract": "pages", "images": "image_urls"}.get(name, "documents")
+        items = told[many]["in"][level] - told[some]["in"][level]
+        seconds = (told[many]["seconds"] - told[some]["seconds"]) / max(items, 1)
+        yield Figure(f"{name}: an item", seconds / floor, "× floor", how=f"{1000 * seconds:.2f} ms, {level}")
+        kept, entered = told[many]["kept"], told[many]["in"]
+        yield Figure(f"{name}: kept", kept[level] / max(entered[level], 1), "", how=level)
+        if "images" in kept:
+            yield Figure(f"{name}: images", kept["images"] / max(kept[level], 1), "/document")
+        for table in BYTES.get(name, ()):
+            over = (
+                entered[level] if table in ("decisions", "signatures", "consent", "pictures") else kept[level]
+            )
+            yield Figure(f"{name}: {table}", told[many]["sizes"].get(table, 0) / max(over, 1), "B/item")
+
+
+def figures(*, quick: bool) -> list[Figure]:
+    """All of it."""
+    if not PAGES.is_file():
+        raise SystemExit(f"no pages below {DATA}: set OBELICS_TEST_DATA to the folder that holds data/pages")
+    with tempfile.TemporaryDirectory() as folder:
+        pages, stages = (QUICK_PAGES, QUICK_STAGES) if quick else (PAGES_OF_A_COPY, tuple(PLANS))
+        measured = measure(pages, stages, Path(folder))
+        return [*growth(measured[0]), *rates(*measured)]
+
+
+if __name__ == "__main__":
+    options = arguments(__doc__.splitlines()[0])
+    sys.exit(report(lambda: figures(quick=options.quick), as_json=options.json))
