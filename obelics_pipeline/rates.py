@@ -57,6 +57,6 @@ RATES: Final[dict[str, Rate]] = {
     "assembled": Rate(0.945, "kept/document", _DEMO, _DAY),
     "assembled_bytes": Rate(5_000, "B/document", _GROWTH, _DAY),
     "export_seconds": Rate(5, "s/GB of images", _EXPORT, _DAY),
-    "export_document_seconds": Rate(0.002, "s/document", _EXPORT, _DAY),
+    "export_document_seconds": Rate(0.0085, "s/document", _GROWTH, _DAY),
     "pairs": Rate(1.9, "copies of images", _DEMO, _DAY),
 }

@@ -2,8 +2,8 @@
 
 Each stage runs in a process of its own on Beam's local runner, with nobody who serves the images (``growth_stage.py``).
 Seconds are those of the processor. Growth is what a copy costs between 4 and 16 of them, over what one costs between 1
-and 4, so that the start is in neither. The *floor* is reading and parsing the pages (``extract.py``), before and after
-each size: on a machine that others use, too, take what is told in multiples of it.
+and 4, so that the start is in neither. Both are taken in multiples of the *floor*, reading and parsing a page
+(``extract.py``), right before and after each stage: on a machine that others use, too, that slows down alike.
 """
 
 from __future__ import annotations
@@ -41,22 +41,30 @@ Found = dict[str, dict[int, dict[str, Any]]]
 """What is told of each stage, by the number of copies."""
 
 
+def floor_of(archive: Path) -> float:
+    """Seconds of the floor for a page, now."""
+    cost = timed(parse_only, archive)
+    return cost.processor / cost.pages
+
+
 def run_stages(folder: Path, archives: Sequence[Path], stages: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the stages tell of one run."""
     told = {}
     for name in stages:
         given = [str(path) for path in archives] if name == "extract" else []
         command = [sys.executable, str(STAGE), str(folder), name, *given]
+        before = floor_of(archives[0])
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{name} failed: {done.stderr[-2000:]}")
         told[name] = json.loads(done.stdout.splitlines()[-1])
-        say(f"  {name}: {told[name]['seconds']:.1f} s")
+        told[name]["floor"] = (before + floor_of(archives[0])) / 2
+        say(f"  {name}: {told[name]['seconds']:.1f} s, floor {1000 * told[name]['floor']:.2f} ms/page")
     return told
 
 
-def measure(pages: int, stages: Sequence[str], folder: Path) -> tuple[Found, float, float]:
-    """Stages at all sizes; seconds of the floor for a page; bytes of an archive."""
+def measure(pages: int, stages: Sequence[str], folder: Path) -> tuple[Found, float]:
+    """Stages at all sizes; bytes of an archive."""
     source = list(responses(PAGES, pages))
     words = vocabulary(source)
     archives = [folder / f"copy-{number:02}.warc.gz" for number in range(COPIES[-1])]
@@ -65,27 +73,27 @@ def measure(pages: int, stages: Sequence[str], folder: Path) -> tuple[Found, flo
         archives
     )
     found: Found = {name: {} for name in stages}
-    floors = [timed(parse_only, archives[0]).processor]
     for copies in COPIES:
         say(f"{copies} copies")
         for name, told in run_stages(folder / f"run-{copies}", archives[:copies], stages).items():
             found[name][copies] = told
-        floors.append(timed(parse_only, archives[0]).processor)
-    return found, median(floors) / len(source), size
+    return found, size
 
 
 def growth(found: Found) -> Iterator[Figure]:
     """Time against linear growth, and memory."""
     few, some, many = COPIES
-    sums = {copies: sum(told[copies]["seconds"] for told in found.values()) for copies in COPIES}
+    sums = {
+        copies: sum(told[copies]["seconds"] / told[copies]["floor"] for told in found.values())
+        for copies in COPIES
+    }
     named = [("all", sums)]
-    named += [(name, {n: told[n]["seconds"] for n in COPIES}) for name, told in found.items()]
-    for name, seconds in named:
-        first, then = (
-            (seconds[some] - seconds[few]) / (some - few),
-            (seconds[many] - seconds[some]) / (many - some),
-        )
-        how = ", ".join(f"{seconds[n]:.1f}" for n in COPIES) + " s"
+    named += [
+        (name, {n: told[n]["seconds"] / told[n]["floor"] for n in COPIES}) for name, told in found.items()
+    ]
+    for name, work in named:
+        first, then = (work[some] - work[few]) / (some - few), (work[many] - work[some]) / (many - some)
+        how = ", ".join(f"{work[n]:,.0f}" for n in COPIES) + " pages' floors"
         bar = 1.1 if name == "all" else None
         yield Figure(f"{name}: time, against linear", then / first, "×", at_most=bar, how=how)
     for name, told in found.items():
@@ -95,17 +103,20 @@ def growth(found: Found) -> Iterator[Figure]:
         yield Figure(f"{name}: memory, last / middle", rss[2] / rss[1], "×", at_most=bar, how=how)
 
 
-def rates(found: Found, floor: float, size: float) -> Iterator[Figure]:
+def rates(found: Found, size: float) -> Iterator[Figure]:
     """What an item costs without the start, in multiples of the floor of a page, and what becomes of items."""
     _, some, many = COPIES
-    yield Figure("floor", 1000 * floor, "ms/page")
+    floors = [told[n]["floor"] for told in found.values() for n in COPIES]
+    yield Figure(
+        "floor", 1000 * median(floors), "ms/page", how=f"{1000 * min(floors):.2f} to {1000 * max(floors):.2f}"
+    )
     pages = found["extract"][many]["in"]["pages"]
     yield Figure("pages", pages / (size * many) * 1e9, "1/GB")
     for name, told in found.items():
         level = {"extract": "pages", "images": "image_urls"}.get(name, "documents")
         items = told[many]["in"][level] - told[some]["in"][level]
-        seconds = (told[many]["seconds"] - told[some]["seconds"]) / max(items, 1)
-        yield Figure(f"{name}: an item", seconds / floor, "× floor", how=f"{1000 * seconds:.2f} ms, {level}")
+        last, first = (told[n]["seconds"] / told[n]["floor"] for n in (many, some))
+        yield Figure(f"{name}: an item", (last - first) / max(items, 1), "× floor", how=level)
         kept, entered = told[many]["kept"], told[many]["in"]
         yield Figure(f"{name}: kept", kept[level] / max(entered[level], 1), "", how=level)
         if "images" in kept:
