@@ -18,7 +18,7 @@ TIMES = {"fetch_log": "fetched_at", "consent/images": "checked_at"}
 """Tables that say when something was asked for, and in which column."""
 TIMED = {"report.json", "documents/_MANIFEST.json", "images/_MANIFEST.json", "sample.warc.gz"}
 """Files that hold seconds, the age of the archive, or the checksums of the tables above."""
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module", params=OTHERS)
@@ -46,7 +46,7 @@ def test_the_demo_is_the_same_on_every_runner(
     runner: Started, demo_built: tuple[Path, str], tmp_path: Path
 ) -> None:
     output = tmp_path / "demo"
-    obelics(["demo", "--output", str(output)], runner, timeout=600)
+    obelics(["demo", "--output", str(output)], runner, timeout=900)
     found, wanted = told(output), told(demo_built[0])
     assert sum(name.startswith("dataset/") for name in wanted) >= 8
     assert {name for name in wanted if name.startswith("_work")} == set()
