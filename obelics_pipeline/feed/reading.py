@@ -101,7 +101,7 @@ class Reader:
                     f"{self._source.folder}/{unit.path}: {table.num_rows} rows in row group {unit.group} where the "
                     f"manifest says {unit.rows}; fetch the dataset again"
                 )
-            if not _equally_long(table, images):
+            if not _equally_long(table):
                 raise InputError(
                     f"{self._source.folder}/{unit.path}: row group {unit.group} has lists of texts and images that "
                     "are not equally long; 'obelics verify' tells which, export again"
@@ -206,11 +206,11 @@ def _flat(lists: pa.ListArray) -> tuple[npt.NDArray[np.int32], Any]:
     return bounds - first, lists.values.slice(first, end - first)
 
 
-def _equally_long(table: pa.Table, images: list[pa.RecordBatch]) -> bool:
+def _equally_long(table: pa.Table) -> bool:
     """Whether the lists of each row are: else images would stand where others belong."""
-    texts, infos = (np.diff(_flat(_whole(table, name))[0]) for name in ("texts", "image_info"))
-    shown = [np.diff(_flat(batch.column("images"))[0]) for batch in images]
-    return np.array_equal(texts, infos) and (not shown or np.array_equal(texts, np.concatenate(shown)))
+    names = [name for name in ("texts", "image_info", "images") if name in table.column_names]
+    first, *others = (np.diff(_flat(_whole(table, name))[0]) for name in names)
+    return all(np.array_equal(first, other) for other in others)
 
 
 def _field(table: pa.Table, name: str) -> Any:
