@@ -1,4 +1,4 @@
-"""Files wherever they are: paths by the system, ``s3://`` and ``gs://`` by Beam, ``https://`` to read.
+"""Files wherever they are: paths by the system, ``s3://`` by boto3, ``gs://`` by Beam, ``https://`` to read.
 
 Beam is imported when a remote path is first touched, so that a mistake in the command line is told at once.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from beam_jobs import ranged
+from beam_jobs import ranged, s3
 from beam_jobs.http_file import HttpSource, Manners, is_http
 from obelics_pipeline.errors import InputError, NoSuchFile
 
@@ -51,6 +51,8 @@ def open_read(path: str, manners: Manners | None = None) -> BinaryIO:
         return open(path, "rb")
     if is_http(path):
         return ranged.buffered(HttpSource(path, manners))
+    if s3.is_s3(path):
+        return s3.open_read(path)
     from apache_beam.io.filesystem import CompressionTypes
 
     stream = _remote().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
@@ -64,6 +66,8 @@ def read_range(path: str, start: int, stop: int, manners: Manners | None = None)
     """
     if is_http(path):
         return ranged.read_range(HttpSource(path, manners), start, stop)
+    if s3.is_s3(path):
+        return ranged.read_range(s3.S3Source(path), start, stop)
     if is_local(path) and not os.path.isfile(path):
         raise NoSuchFile(f"{path}: no such file")
     with open_read(path) as stream:
@@ -76,9 +80,21 @@ def open_write(path: str) -> BinaryIO:
     if is_local(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         return open(path, "wb")
+    if s3.is_s3(path):
+        return s3.open_write(path)
     from apache_beam.io.filesystem import CompressionTypes
 
     return cast(BinaryIO, _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED))
+
+
+def discard(stream: BinaryIO, path: str) -> None:
+    """Close a stream to the file ``path``, of which nothing is left then."""
+    if isinstance(stream, s3.Upload) and not stream.closed:
+        stream.discard()
+        return
+    with contextlib.suppress(OSError):  # what cannot be written is not wanted either
+        stream.close()
+    remove([path])
 
 
 def read_bytes(path: str) -> bytes:
@@ -93,6 +109,9 @@ def move(source: str, target: str) -> None:
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
         os.replace(source, target)
         return
+    if s3.is_s3(target):
+        s3.move(source, target)
+        return
     if _remote().exists(target):  # object stores: copy and delete; a rerun writes equal bytes
         _remote().delete([target])
     _remote().rename([source], [target])
@@ -101,6 +120,10 @@ def move(source: str, target: str) -> None:
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[BinaryIO]:
     """A stream whose bytes are those of ``path`` once the block has ended well: the file is whole or not there."""
+    if s3.is_s3(path):
+        with s3.open_write(path) as stream:
+            yield stream
+        return
     temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     try:
         with open_write(temporary) as stream:
@@ -122,6 +145,8 @@ def sizes(pattern: str) -> dict[str, int]:
     if is_local(pattern):
         found = (path for path in glob.glob(pattern) if os.path.isfile(path))
         return {path: os.path.getsize(path) for path in sorted(found)}
+    if s3.is_s3(pattern):
+        return s3.sizes(pattern)
     (result,) = _remote().match([pattern])
     return {entry.path: entry.size_in_bytes for entry in sorted(result.metadata_list, key=lambda e: e.path)}
 
@@ -137,6 +162,8 @@ def size(path: str, manners: Manners | None = None) -> int | None:
         return os.path.getsize(path) if os.path.isfile(path) else None
     if is_http(path):
         return ranged.RangedFile(HttpSource(path, manners)).length
+    if s3.is_s3(path):
+        return s3.size(path)
     return sizes(glob.escape(path)).get(path)
 
 
@@ -145,6 +172,8 @@ def remove(paths: Iterable[str]) -> None:
     for path in paths:
         if is_local(path):
             Path(path).unlink(missing_ok=True)
+        elif s3.is_s3(path):
+            s3.remove([path])
         elif _remote().exists(path):
             _remote().delete([path])
 
@@ -155,6 +184,8 @@ def remove_tree(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(folder))
+    elif s3.is_s3(folder):
+        s3.remove(sizes_below(folder, "**"))
     else:
         remove(sizes_below(folder, "**"))
 

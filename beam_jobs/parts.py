@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from beam_jobs import io
 from obelics_pipeline.accounting import Level, Tally
-from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.errors import ObelicsError, RunFailed
 from obelics_pipeline.manifest import FileEntry
 from obelics_pipeline.parquet import ZSTD, ParquetFile
 
@@ -80,7 +80,7 @@ class Workspace(msgspec.Struct, frozen=True):
     def note_failure(self, number: int, error: Exception) -> None:
         """Leave for whoever watches the stage that an attempt at part ``number`` failed, if that can be written."""
         path = io.join(self.folder, "failed", f"part-{number:05d}-{uuid.uuid4().hex}.json")
-        with contextlib.suppress(OSError):  # the disk may be full, which is what made the attempt fail
+        with contextlib.suppress(OSError, ObelicsError):  # the disk may be full, which is what made the attempt fail
             io.write_atomically(path, msgspec.json.encode(Attempt.of(number, error)))
 
     def report(self, number: int) -> PartReport | None:
@@ -154,8 +154,7 @@ class Part:
     def abandon(self) -> None:
         """Drop what was written."""
         for _, temporary, stream, _ in self._open:
-            stream.close()
-            io.remove([temporary])
+            io.discard(stream, temporary)
 
 
 def counting(*levels: str) -> Tally:

@@ -14,9 +14,11 @@ from archives import page, write_warc
 from PIL import Image
 from rich.console import Console
 
+from beam_jobs import s3
 from beam_jobs.demo import demo
 from beam_jobs.graph import check
 from beam_jobs.runner import BeamOptions
+from tests.s3server import asking, misbehave, s3_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -156,3 +158,18 @@ def demo_built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     demo(str(folder), BeamOptions(), console)
     assert isinstance(console.file, io.StringIO)
     return folder, console.file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """The address of an S3 server."""
+    with s3_server() as url, asking(url):
+        yield url
+
+
+@pytest.fixture
+def bucket(object_store: str) -> Iterator[str]:
+    """``s3://bucket`` is empty; the address of its server."""
+    yield object_store
+    misbehave(object_store)
+    s3.remove(s3.sizes("s3://bucket/**"))

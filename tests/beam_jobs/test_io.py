@@ -90,9 +90,12 @@ class StoreFileSystem(FileSystem):  # type: ignore[misc]
             del STORE[path]
 
 
-@pytest.fixture(params=["folder", "store"])
+@pytest.fixture(params=["folder", "store", "s3"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     STORE.clear()
+    if request.param == "s3":
+        request.getfixturevalue("bucket")
+        return f"s3://bucket/{tmp_path.name}"
     return str(tmp_path) if request.param == "folder" else "store://bucket/build"
 
 

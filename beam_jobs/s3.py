@@ -1,0 +1,303 @@
+"""Objects at ``s3://``, by boto3: one client for a process, which asks a busy store again.
+
+Beam's own client for S3 makes a new connection for every call, cannot write an empty object, and gives up a write when
+the store is busy. What Beam is told (``--s3_endpoint_url`` and its like) holds here too, beside what boto3 reads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, BinaryIO, Final, cast
+
+from beam_jobs import ranged
+from beam_jobs.ranged import Broken
+from obelics_pipeline import __version__
+from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
+
+SCHEME: Final = "s3://"
+
+ATTEMPTS: Final = 10
+"""Of each request, with waits that double up to 20 seconds, with jitter (boto3's mode ``standard``)."""
+
+CONNECTIONS: Final = 16
+"""Of a process: as many as threads ask at once."""
+
+IN_MEMORY: Final = 8 << 20
+"""Bytes of an object being written that are held in memory; beyond that, in a temporary file."""
+
+BATCH: Final = 1000
+"""Objects that one request may delete."""
+
+OPTIONS: Final = {
+    "s3_endpoint_url": "AWS_ENDPOINT_URL_S3",
+    "s3_region_name": "AWS_DEFAULT_REGION",
+    "s3_access_key_id": "AWS_ACCESS_KEY_ID",
+    "s3_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "s3_session_token": "AWS_SESSION_TOKEN",
+    "s3_verify": "AWS_CA_BUNDLE",
+}
+"""Beam's options, and the variables of the environment by which boto3, and local worker processes, learn the same."""
+
+_NOT_THERE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
+_REFUSED: Final = frozenset({"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+def is_s3(path: str) -> bool:
+    """Whether ``path`` is an object, or a pattern of objects, of S3."""
+    return path.startswith(SCHEME)
+
+
+@cache
+def _client() -> Any:
+    _adopt_options()
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError:
+        raise InputError("s3:// needs boto3; run: pip install 'obelics-builder[aws]'") from None
+    config = Config(
+        retries={"mode": "standard", "max_attempts": ATTEMPTS},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=10,
+        read_timeout=60,
+        user_agent_extra=f"obelics-builder/{__version__}",
+    )
+    return boto3.session.Session().client("s3", config=config)
+
+
+def _adopt_options() -> None:
+    """What Beam was told goes into the environment: in the driver for its local workers, in workers of clusters."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import S3Options
+
+    told = FileSystems._pipeline_options  # there is no other way to ask for it
+    if told is not None:
+        values = told.view_as(S3Options).get_all_options(drop_default=True)
+        os.environ.update({OPTIONS[name]: str(value) for name, value in values.items() if name in OPTIONS})
+
+
+@contextmanager
+def _asking(path: str, passing: type[Exception] = RunFailed) -> Iterator[None]:
+    """Turn boto3's errors into ours: the caller's mistakes, and what may pass, as ``passing``."""
+    from botocore import exceptions
+
+    try:
+        yield
+    except exceptions.ClientError as error:
+        told = error.response.get("Error", {})
+        code = told.get("Code", "")
+        if code in _NOT_THERE:
+            raise NoSuchFile(f"{path}: there is no such object or bucket") from None
+        if code in _REFUSED:
+            raise InputError(f"{path}: access refused ({code}); check credentials and policy") from None
+        if code in ("412", "PreconditionFailed"):
+            raise RunFailed(
+                f"{path}: changed while it was read (other ETag); run the command again"
+            ) from None
+        raise passing(f"{path}: {code}: {told.get('Message', '')}; run the command again later") from None
+    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+        raise InputError(f"{path}: {error}; set AWS_ACCESS_KEY_ID … or a profile of boto3's") from None
+    except exceptions.ParamValidationError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (exceptions.BotoCoreError, OSError) as error:
+        raise passing(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _split(path: str) -> dict[str, str]:
+    bucket, _, key = path.removeprefix(SCHEME).partition("/")
+    if not bucket or not key:
+        raise InputError(f"{path}: names no object; write s3://bucket/key")
+    return {"Bucket": bucket, "Key": key}
+
+
+class S3Source:
+    """An object that is read by ranges (a ``ranged.Source``)."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._place = _split(path)
+        self._etag: dict[str, str] = {}
+
+    def length(self) -> int:
+        """Ask for the head of the object; ``NoSuchFile`` if there is none."""
+        with _asking(self.name, Broken):
+            head = _client().head_object(**self._place)
+        self._etag = {"IfMatch": head["ETag"]}
+        return int(head["ContentLength"])
+
+    def open(self, start: int, stop: int | None) -> tuple[ranged.Body | None, int]:
+        """Ask for a range of the same object as before."""
+        wanted = f"bytes={start}-{'' if stop is None else stop - 1}"
+        try:
+            with _asking(self.name, Broken):
+                answer = _client().get_object(**self._place, **self._etag, Range=wanted)
+        except Broken as error:
+            if "InvalidRange" in str(error):
+                return None, self.length()
+            raise
+        self._etag = {"IfMatch": answer["ETag"]}
+        body = _S3Body(answer["Body"], self.name)
+        if "ContentRange" not in answer:
+            body.close()
+            raise RunFailed(f"{self.name}: the store serves no ranges; use one that does")
+        return body, int(answer["ContentRange"].rpartition("/")[2])
+
+
+class _S3Body:
+    def __init__(self, body: Any, name: str) -> None:
+        self._body = body
+        self._name = name
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        import urllib3
+
+        try:
+            with _asking(self._name, Broken):
+                data: bytes = self._body.read(size)
+        except urllib3.exceptions.HTTPError as error:
+            raise Broken(f"{type(error).__name__}: {error}") from error
+        return data
+
+    def close(self) -> None:
+        """End the answer."""
+        self._body.close()
+
+
+class Upload(io.BufferedIOBase):
+    """An object that is there, whole, when the stream is closed; until then nobody sees anything of it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._place = _split(path)
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed with the stream)
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take ``data``."""
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        """The number of bytes written so far."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Send what was written."""
+        if not self.closed:
+            try:
+                self._send()
+            finally:
+                self.discard()
+
+    def discard(self) -> None:
+        """Close without writing anything."""
+        self._file.close()
+        super().close()
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self.close() if kind is None else self.discard()
+
+    def __del__(self) -> None:
+        self.discard()  # and not ``close``, as of other streams: what nobody finished is nothing to show
+
+    def _send(self) -> None:
+        length = self._file.tell()
+        self._file.seek(0)
+        if length <= IN_MEMORY:
+            write(self._path, self._file.read())
+            return
+        with _asking(self._path):
+            _client().upload_fileobj(_Kept(self._file), **self._place)
+
+
+class _Kept(io.RawIOBase):
+    """A file to read whose closing is left to its owner: the transfer would close it before it could be sent again."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        return cast(bytes, self._file.read(-1 if size is None else size))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return cast(int, self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return cast(int, self._file.tell())
+
+
+def open_read(path: str) -> BinaryIO:
+    """A seekable, buffered stream over an object; ``NoSuchFile`` if there is none."""
+    return ranged.buffered(S3Source(path))
+
+
+def open_write(path: str) -> BinaryIO:
+    """A stream whose bytes are the object at ``path`` once it is closed."""
+    return cast(BinaryIO, Upload(path))
+
+
+def write(path: str, data: bytes) -> None:
+    """Create or replace an object, at once."""
+    with _asking(path):
+        _client().put_object(**_split(path), Body=data)
+
+
+def move(source: str, target: str) -> None:
+    """Copy an object within the store, replacing the one at ``target`` at once, and remove the old one."""
+    with _asking(target):
+        _client().copy(_split(source), **_split(target))
+    remove([source])
+
+
+def size(path: str) -> int | None:
+    """The length of an object in bytes; None if there is none."""
+    try:
+        return ranged.RangedFile(S3Source(path)).length
+    except NoSuchFile:
+        return None
+
+
+def sizes(pattern: str) -> dict[str, int]:
+    """The objects that match ``pattern``, with their lengths in bytes, in order."""
+    from apache_beam.io.filesystem import FileSystem
+
+    matches = re.compile(FileSystem.translate_pattern(pattern))
+    bucket, _, prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0].removeprefix(SCHEME).partition("/")
+    if not bucket:
+        raise InputError(f"{pattern}: names no bucket; write s3://bucket/pattern")
+    found = {}
+    with _asking(pattern):
+        for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                path = f"{SCHEME}{bucket}/{entry['Key']}"
+                if matches.match(path):
+                    found[path] = int(entry["Size"])
+    return dict(sorted(found.items()))
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove objects of one bucket; one that is gone already does not matter."""
+    every = [_split(path) for path in paths]
+    for places in (every[start : start + BATCH] for start in range(0, len(every), BATCH)):
+        with _asking(SCHEME + "/".join(places[0].values())):
+            answer = _client().delete_objects(
+                Bucket=places[0]["Bucket"],
+                Delete={"Objects": [{"Key": place["Key"]} for place in places], "Quiet": True},
+            )
+        for error in answer.get("Errors", ()):
+            raise RunFailed(f"{SCHEME}{places[0]['Bucket']}/{error['Key']}: not removed: {error['Message']}")

@@ -1,0 +1,189 @@
+"""Builds from object storage to object storage: the same bytes, whatever the store is like."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.retries import standard
+
+from beam_jobs import io, ranged, s3
+from beam_jobs.cli import main
+from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
+from tests.s3server import misbehave
+
+ROOT = Path(__file__).parents[2]
+OUT = "s3://bucket/out"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranged, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0.001)
+
+
+def build(archive: str, output: str, config: Path, *more: str) -> int:
+    return main(["build", "--config", str(config), "--input", archive, "--output", output, *more])
+
+
+def digests(output: str) -> dict[str, str]:
+    """The files of a dataset, by their names."""
+    found = [*io.sizes(f"{output}/dataset/*"), *io.sizes(f"{output}/dataset/*/*")]
+    return {path.removeprefix(output): hashlib.sha256(io.read_bytes(path)).hexdigest() for path in found}
+
+
+@pytest.fixture(scope="module")
+def few_parts(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parts of documents are small, so that there are three, but the dataset has few files."""
+    path = tmp_path_factory.mktemp("config") / "few.yaml"
+    path.write_text(
+        config_file.read_text().replace("export: {shard_bytes: 15000}", "export: {shard_bytes: 150000}")
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(archive: Path, few_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A build from disk to disk."""
+    output = str(tmp_path_factory.mktemp("local"))
+    assert build(str(archive), output, few_parts) == 0
+    return digests(output)
+
+
+def upload(archive: Path) -> str:
+    """An archive in the bucket has its whole path for a name: so at its root it has that of a file."""
+    path = f"s3://bucket/{archive.name}"
+    io.write_atomically(path, archive.read_bytes())
+    return path
+
+
+def test_a_build_in_a_bucket_is_that_on_a_disk(
+    bucket: str,
+    archive: Path,
+    config_file: Path,
+    expected: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = upload(archive)
+    assert build("s3://bucket/*.warc.gz", OUT, few_parts) == 0
+    assert digests(OUT) == expected != {}
+    assert io.sizes(f"{OUT}/_work/**") == {}
+    assert build(path, OUT, few_parts) == 0
+    assert capsys.readouterr().out.count(": done before") == 6
+    assert main(["verify", f"{OUT}/dataset"]) == 0
+
+
+def test_a_store_on_a_bad_day_gives_the_same_bytes(
+    bucket: str, archive: Path, few_parts: Path, expected: dict[str, str]
+) -> None:
+    path = upload(archive)
+    misbehave(bucket, busy=0.2, cut=0.1)
+    assert build(path, OUT, few_parts) == 0
+    misbehave(bucket)
+    assert digests(OUT) == expected
+
+
+def test_a_killed_build_goes_on_where_it_was(
+    bucket: str,
+    archive: Path,
+    config_file: Path,
+    expected: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = upload(archive)
+    command = [sys.executable, "-m", "beam_jobs.cli", "build", "--config", str(few_parts), "--input", path]
+    with subprocess.Popen([*command, "--output", OUT], cwd=ROOT, stdout=subprocess.DEVNULL) as killed:
+        while len(done := io.sizes(f"{OUT}/_work/filter-*/reports/*")) < 2 and killed.poll() is None:
+            time.sleep(0.05)
+        killed.kill()
+    assert done
+    before = {part: written(f"{OUT}/filtered/{part}") for part in map(part_of, done)}
+    assert build(path, OUT, few_parts) == 0
+    assert capsys.readouterr().out.count(": done before") == 1
+    assert {part: written(f"{OUT}/filtered/{part}") for part in before} == before
+    assert digests(OUT) == expected
+
+
+def part_of(report: str) -> str:
+    return report.rpartition("/")[2].replace(".json", ".parquet")
+
+
+def written(path: str) -> object:
+    """When an object was written."""
+    return s3._client().head_object(**s3._split(path))["LastModified"]
+
+
+def test_what_is_not_finished_is_not_there(bucket: str) -> None:
+    with pytest.raises(TypeError), io.open_write("s3://bucket/a") as stream:
+        stream.writelines([b"half", None])  # type: ignore[list-item]
+    stream = io.open_write("s3://bucket/b")
+    stream.write(b"half")
+    io.discard(stream, "s3://bucket/b")
+    del stream
+    assert io.sizes("s3://bucket/*") == {}
+
+
+@pytest.mark.parametrize("length", [0, 1, 9 << 20], ids=["empty", "small", "in several requests"])
+def test_an_object_of_any_length_is_read_and_moved(bucket: str, length: int) -> None:
+    data = bytes(length)
+    with io.open_write("s3://bucket/a") as stream:
+        stream.write(data)
+    io.write_atomically("s3://bucket/b", b"before")
+    io.move("s3://bucket/a", "s3://bucket/b")
+    assert (io.sizes("s3://bucket/*"), io.read_bytes("s3://bucket/b")) == ({"s3://bucket/b": length}, data)
+    assert io.read_range("s3://bucket/b", max(length - 1, 0), length + 9) == data[-1:]
+
+
+def test_a_reader_never_sees_the_target_of_a_move_missing(bucket: str) -> None:
+    io.write_atomically("s3://bucket/b", b"1")
+    for number in range(5):
+        io.write_atomically("s3://bucket/a", b"2")
+        asked: list[str] = []
+        s3._client().meta.events.register_last(
+            "after-call.s3",
+            lambda model, asked=asked, **_: asked.append(model.name),
+            unique_id=f"seen-{number}",
+        )
+        io.move("s3://bucket/a", "s3://bucket/b")
+        assert asked.index("CopyObject") < asked.index("DeleteObjects")
+        assert io.read_bytes("s3://bucket/b") == b"2"
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind", "says"),
+    [
+        pytest.param(lambda: io.read_bytes("s3://bucket/none"), NoSuchFile, "no such object or bucket", id="object"),
+        pytest.param(lambda: io.sizes("s3://none/*"), NoSuchFile, "no such object or bucket", id="bucket"),
+        pytest.param(lambda: io.read_bytes("s3://bucket"), InputError, "names no object; write s3:", id="no key"),
+        pytest.param(lambda: io.sizes("s3://*/a"), InputError, "names no bucket; write s3:", id="no bucket"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told(bucket: str, ask: Callable[[], Any], kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        ask()
+
+
+def test_without_credentials_nothing_is_asked(bucket: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_ACCESS_KEY_ID")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        s3._client.cache_clear()
+        with pytest.raises(InputError, match="AWS_ACCESS_KEY_ID"):
+            io.read_bytes("s3://bucket/a")
+    s3._client.cache_clear()
+
+
+def test_an_object_that_changes_while_it_is_read_is_told(bucket: str) -> None:
+    io.write_atomically("s3://bucket/a", bytes(3 << 20))
+    with io.open_read("s3://bucket/a") as stream:
+        stream.read(10)
+        io.write_atomically("s3://bucket/a", bytes(range(256)) * (3 << 12))
+        stream.seek(2 << 20)
+        with pytest.raises(RunFailed, match="changed while it was read"):
+            stream.read()
