@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _told(error, 2)
     except ObelicsError as error:
         return _told(error, 1)
+    except OSError as error:
+        if error.errno not in runner.FULL:
+            raise
+        return _told(runner.no_room(error), 1)
     finally:
         signal.signal(signal.SIGINT, before)
         events.listen("text", None)

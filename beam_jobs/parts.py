@@ -80,7 +80,9 @@ class Workspace(msgspec.Struct, frozen=True):
     def note_failure(self, number: int, error: Exception) -> None:
         """Leave for whoever watches the stage that an attempt at part ``number`` failed, if that can be written."""
         path = io.join(self.folder, "failed", f"part-{number:05d}-{uuid.uuid4().hex}.json")
-        with contextlib.suppress(OSError, ObelicsError):  # the disk may be full, which is what made the attempt fail
+        with contextlib.suppress(
+            OSError, ObelicsError
+        ):  # the disk may be full, which is what made the attempt fail
             io.write_atomically(path, msgspec.json.encode(Attempt.of(number, error)))
 
     def report(self, number: int) -> PartReport | None:
@@ -153,7 +155,8 @@ class Part:
 
     def abandon(self) -> None:
         """Drop what was written."""
-        for _, temporary, stream, _ in self._open:
+        for _, temporary, stream, file in self._open:
+            file.abandon()
             io.discard(stream, temporary)
 
 

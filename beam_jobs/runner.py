@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import logging
 import os
 import re
@@ -38,6 +39,12 @@ REFUSED: Final = {
 _OURS = re.compile(
     r"^(?:RuntimeError: )?obelics_pipeline\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE
 )
+
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when there is no room: on the disk, of a quota, for a file of that size."""
+
+_NO_ROOM = re.compile(rf"\[Errno (?:{'|'.join(map(str, FULL))})\] [^\n\[]*[^\n\[ ]")
 
 
 class BeamOptions(msgspec.Struct, frozen=True):
@@ -168,9 +175,16 @@ def failure(error: Exception) -> ObelicsError:
     if ours := _OURS.findall(text):
         kind, message = ours[-1]
         return cast(ObelicsError, getattr(errors, kind, RunFailed)(message))
+    if full := _NO_ROOM.search(text):
+        return RunFailed(no_room(full[0]))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = next((line for line in reversed(lines) if not line.startswith("[while")), type(error).__name__)
     return RunFailed(f"the job failed: {last}; --debug shows more")
+
+
+def no_room(error: object) -> str:
+    """What to do about a disk that is full."""
+    return f"no room to write ({error}); make room and run the same command again: it goes on where it was"
 
 
 def quiet(*, debug: bool = False) -> None:

@@ -37,6 +37,10 @@ class HashingStream(io.RawIOBase):
             self.recent += data
         return len(data)
 
+    def forget(self) -> None:
+        """From now on what is written goes nowhere."""
+        self._stream = io.BytesIO()
+
     def tell(self) -> int:
         """The number of bytes written so far."""
         return self.length
@@ -82,6 +86,11 @@ class ParquetFile:
     def close(self) -> None:
         """Write the footer."""
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Close without writing anything more, be the stream open, closed or out of room."""
+        self.stream.forget()
+        self.close()
 
     @property
     def length(self) -> int:

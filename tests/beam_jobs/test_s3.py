@@ -66,7 +66,7 @@ def upload(archive: Path) -> str:
 def test_a_build_in_a_bucket_is_that_on_a_disk(
     bucket: str,
     archive: Path,
-    config_file: Path,
+    few_parts: Path,
     expected: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -92,7 +92,7 @@ def test_a_store_on_a_bad_day_gives_the_same_bytes(
 def test_a_killed_build_goes_on_where_it_was(
     bucket: str,
     archive: Path,
-    config_file: Path,
+    few_parts: Path,
     expected: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
