@@ -70,12 +70,49 @@ def prism() -> Iterator[Started]:
     yield Started(("--", "--runner=PrismRunner", f"--prism_location={program}"))
 
 
+@contextlib.contextmanager
+def cluster(kind: str, workers: int = 2, folder: Path | None = None) -> Iterator[Started]:
+    """A cluster of Spark or Flink on this machine, with so many workers of one core, which start Python themselves."""
+    with contextlib.ExitStack() as stack:
+        folder = folder or Path(stack.enter_context(TemporaryDirectory()), "cluster")
+        started = cluster_script(kind, "start", folder, "--workers", str(workers))
+        if "run scripts/setup-cluster" in started.stderr:
+            raise NotSetUp(started.stderr.strip())
+        assert started.returncode == 0, started.stderr
+        listed = (folder / "processes").read_text().splitlines()
+        try:
+            yield Started(("--", *started.stdout.split()), tuple(int(line.split("\t")[1]) for line in listed))
+        finally:
+            stopped = cluster_script(kind, "stop", folder)
+            assert stopped.returncode == 0, stopped.stderr
+
+
+def cluster_script(kind: str, action: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What ``scripts/cluster`` did with the cluster in ``folder``."""
+    installed = os.environ.get("OBELICS_CLUSTER", str(ROOT / ".venv/cluster"))
+    environment = {**os.environ, "OBELICS_CLUSTER": installed, "OBELICS_PYTHON": sys.executable}
+    environment["PYTHONPATH"] = str(ROOT)  # of the workers
+    command = [ROOT / "scripts/cluster", kind, action, "--folder", folder, *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=700)
+
+
+@contextlib.contextmanager
+def loopback(kind: str) -> Iterator[Started]:
+    """The same, but functions run in the driver: Python takes seconds to start, for each of many small jobs."""
+    with cluster(kind) as started:
+        own = ("--environment_type", "--environment_options")
+        kept = [option for option in started.options if not option.startswith(own)]
+        yield Started((*kept, "--environment_type=LOOPBACK"), started.servers)
+
+
 LOCAL: Final = "FnApiRunner"
 RUNNERS: Final[dict[str, Callable[[], AbstractContextManager[Started]]]] = {
     LOCAL: in_process,
     "FnApiRunner, 2 processes": lambda: in_process("--workers", "2"),
     "PortableRunner, Beam's job service": job_service,
     "PrismRunner": prism,
+    "SparkRunner, 2 executors": lambda: loopback("spark"),
+    "FlinkRunner": lambda: loopback("flink"),
 }
 
 

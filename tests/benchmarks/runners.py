@@ -57,9 +57,14 @@ def timed(commands: list[list[str]], runner: Started) -> Took:
 
 
 def processor(pid: int) -> float:
-    """Processor seconds that a running process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Processor seconds that a running process has used, and all that it started, also what has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = [Path(path).read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it ends at this moment: its parent has the figure
+        return 0
+    own = sum(map(int, fields[11:15])) / TICK
+    return own + sum(processor(int(child)) for listed in children for child in listed)
 
 
 def measure(name: str, plan: Plan, archive: Path, folder: Path) -> Run:
