@@ -18,8 +18,10 @@ from archives import answer, page, response, write_warc
 from columnar_index import Capture
 from folderserver import FolderServer
 
+from beam_jobs import io
 from beam_jobs.cli import main
 from obelics_pipeline.selection import SCHEMA, open_selection
+from tests.s3server import misbehave
 
 CRAWL = "CC-MAIN-2026-30"
 HOSTS = (
@@ -182,6 +184,25 @@ def test_selection_is_exact(
         code, _, error = say("--index", place, "--archives", "s3://x/", *asked, "--output", tmp_path / name)
         assert (code, error) == (0, "")
         assert rows_of(tmp_path / name) == expected([capture for capture in CAPTURES if wanted(capture)])
+
+
+def test_an_index_in_an_object_store_is_read_and_so_is_the_table_written(
+    published: Path, bucket: str, say: Callable[..., tuple[int, str, str]]
+) -> None:
+    for path in published.rglob("*.parquet"):
+        io.write_atomically(f"s3://bucket/cc/{path.relative_to(published)}", path.read_bytes())
+    misbehave(bucket, busy=0.1)
+    code, out, error = say(
+        "--index", "s3://bucket/cc/", "--hosts", "site3.org", "--output", "s3://bucket/out"
+    )
+    assert (code, error) == (0, "")
+    assert " below s3://bucket/cc/\n3 files of the index, 0." in out
+    with io.open_read("s3://bucket/out/selection.parquet") as stream:
+        found = open_selection(stream, "selection.parquet")
+        rows = [row for batch in found.batches() for row in batch.to_pylist()]
+    assert rows == expected([c for c in CAPTURES if is_page(c) and host(c) == "site3.org"])
+    code, _, error = say("--index", "s3://bucket/other/", "--output", "s3://bucket/more")
+    assert (code, "name the folder or address above 'cc-index/'" in error) == (2, True)
 
 
 def test_a_limit_draws_evenly_and_a_larger_one_draws_more(
