@@ -49,7 +49,7 @@ from obelics_pipeline.recheck import (
 )
 from obelics_pipeline.registry import Registry
 from obelics_pipeline.registry.folder import read_manifest
-from obelics_pipeline.sealed import file_entry, new_folder, not_yet
+from obelics_pipeline.sealed import file_entry, local, new_folder, not_yet
 from obelics_pipeline.tables import table_of
 from obelics_pipeline.url import canonical
 
@@ -95,7 +95,7 @@ def recheck(dataset: str, policy: Policy, output: str, console: Console | None =
     folder holds no whole dataset, if the output is not empty, or if a list cannot be relied on; ``RunFailed`` if a
     service has no word on anything. After an error there is no output.
     """
-    source = Path(dataset)
+    source = local(dataset, "DATASET")
     shards = _shards(source)
     if not (policy.registries or policy.joined or policy.robots or policy.deny or policy.spawning):
         raise InputError(

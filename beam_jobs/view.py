@@ -25,7 +25,7 @@ from beam_jobs.rows import row_groups
 from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.fetch_types import FetchStatus
 from obelics_pipeline.recheck import STONES, Tombstone, stones_by_document, trimmed
-from obelics_pipeline.sealed import new_folder, not_yet
+from obelics_pipeline.sealed import local, new_folder, not_yet
 from obelics_pipeline.views.document import Document
 from obelics_pipeline.views.writing import PAIRS, VIEWS, Target, ViewFile, ViewOptions, finish
 
@@ -74,7 +74,7 @@ def view(
     one. ``InputError`` if there is no dataset, no such split, or the output is not empty; after an error there is no
     output.
     """
-    shards = _shards(Path(dataset), VIEWS[options.view].folder, tuple(splits))
+    shards = _shards(local(dataset, "DATASET"), VIEWS[options.view].folder, tuple(splits))
     beside = Path(dataset) / STONES
     stones = tombstones or (str(beside) if beside.exists() else None)
     if stones is not None:

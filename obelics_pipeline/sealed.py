@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,9 @@ from obelics_pipeline.manifest import FileEntry, digest_of
 NAME: Final = "manifest.json"
 SMALL: Final = 64 << 20
 """Bytes up to which a file is always read whole and checked when a folder is opened."""
+
+_REMOTE: Final = re.compile(r"[a-z][a-z0-9]*:/")
+"""The scheme of an address, also with one slash: that is what ``Path`` makes of two."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -57,13 +61,22 @@ class _Format(msgspec.Struct):
     format: int
 
 
+def local(path: str | Path, option: str) -> Path:
+    """``path`` as one of this machine; ``InputError`` naming ``option`` for an address of remote storage."""
+    if _REMOTE.match(str(path)):
+        raise InputError(
+            f"{option} {path}: has to be on a local disk; copy what is there, or write here and copy"
+        )
+    return Path(path)
+
+
 @contextmanager
 def new_folder(output: str | Path) -> Iterator[Path]:
     """A folder to write in, which becomes ``output`` if all goes well; else nothing is left of it.
 
     ``InputError`` if ``output`` exists or cannot be written.
     """
-    target = Path(output)
+    target = local(output, "--output")
     if target.exists():
         raise InputError(f"--output {target}: exists; name a new folder, such as one with the date")
     working = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
@@ -80,7 +93,7 @@ def new_folder(output: str | Path) -> Iterator[Path]:
 
 def not_yet(output: str | Path) -> Path:
     """The path ``output`` for ``new_folder``: a folder there goes if it is empty; ``InputError`` for anything else."""
-    target = Path(output)
+    target = local(output, "--output")
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()
     elif target.exists():

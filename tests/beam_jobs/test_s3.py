@@ -18,6 +18,7 @@ from beam_jobs.cli import main
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from tests.s3server import misbehave
 
+pytestmark = pytest.mark.timeout(900)  # whole builds, also where others are at work
 ROOT = Path(__file__).parents[2]
 OUT = "s3://bucket/out"
 
@@ -187,3 +188,9 @@ def test_an_object_that_changes_while_it_is_read_is_told(bucket: str) -> None:
         stream.seek(2 << 20)
         with pytest.raises(RunFailed, match="changed while it was read"):
             stream.read()
+
+
+def test_what_needs_a_local_disk_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["view", "s3://bucket/dataset", "--as", "obelics", "--output", str(tmp_path / "here")]
+    assert main(command) == 2
+    assert "has to be on a local disk" in capsys.readouterr().err
