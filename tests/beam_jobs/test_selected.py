@@ -142,7 +142,7 @@ def test_local_archives_name_their_crawl_as_when_read_whole(
         pytest.param({"warc_record_offset": 1}, "not_there", id="in the middle of another"),
         pytest.param({"warc_record_offset": 10**9}, "not_there", id="beyond the end"),
         pytest.param({"url": "http://other.example/"}, "not_there", id="another address"),
-        pytest.param({"warc_record_length": 200}, "truncated", id="too short"),
+        pytest.param({"warc_record_length": 200}, "corrupt_header", id="too short"),
         pytest.param({"warc_record_length": 10**6}, "not_there", id="too long"),
         pytest.param({"warc_filename": f"{NAME}.gz"}, "not_there", id="no such archive"),
     ],
