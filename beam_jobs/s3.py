@@ -10,15 +10,17 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, BinaryIO, Final, cast
+from functools import cache, partial
+from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from beam_jobs import ranged
 from beam_jobs.ranged import Broken
 from obelics_pipeline import __version__
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
+
+T = TypeVar("T")
 
 SCHEME: Final = "s3://"
 
@@ -83,7 +85,7 @@ def _adopt_options() -> None:
 
 
 @contextmanager
-def _asking(path: str, passing: type[Exception] = RunFailed) -> Iterator[None]:
+def _asking(path: str, passing: type[Exception]) -> Iterator[None]:
     """Turn boto3's errors into ours: the caller's mistakes, and what may pass, as ``passing``."""
     from botocore import exceptions
 
@@ -107,6 +109,17 @@ def _asking(path: str, passing: type[Exception] = RunFailed) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
     except (exceptions.BotoCoreError, OSError) as error:
         raise passing(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _patiently(path: str, ask: Callable[[], T]) -> T:
+    """What ``ask`` gives, as often as it takes: boto3 makes only so many second attempts in a process."""
+    patience = ranged.Patience(path)
+    while True:
+        try:
+            with _asking(path, Broken):
+                return ask()
+        except Broken as error:
+            patience.wait(error)
 
 
 def _split(path: str) -> dict[str, str]:
@@ -215,8 +228,11 @@ class Upload(io.BufferedIOBase):
         if length <= IN_MEMORY:
             write(self._path, self._file.read())
             return
-        with _asking(self._path):
-            _client().upload_fileobj(_Kept(self._file), **self._place)
+        _patiently(self._path, self._transfer)
+
+    def _transfer(self) -> None:
+        self._file.seek(0)
+        _client().upload_fileobj(_Kept(self._file), **self._place)
 
 
 class _Kept(io.RawIOBase):
@@ -253,14 +269,14 @@ def open_write(path: str) -> BinaryIO:
 
 def write(path: str, data: bytes) -> None:
     """Create or replace an object, at once."""
-    with _asking(path):
-        _client().put_object(**_split(path), Body=data)
+    place = _split(path)
+    _patiently(path, lambda: _client().put_object(**place, Body=data))
 
 
 def move(source: str, target: str) -> None:
     """Copy an object within the store, replacing the one at ``target`` at once, and remove the old one."""
-    with _asking(target):
-        _client().copy(_split(source), **_split(target))
+    old, new = _split(source), _split(target)
+    _patiently(target, lambda: _client().copy(old, **new))
     remove([source])
 
 
@@ -280,24 +296,23 @@ def sizes(pattern: str) -> dict[str, int]:
     bucket, _, prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0].removeprefix(SCHEME).partition("/")
     if not bucket:
         raise InputError(f"{pattern}: names no bucket; write s3://bucket/pattern")
-    found = {}
-    with _asking(pattern):
-        for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for entry in page.get("Contents", ()):
-                path = f"{SCHEME}{bucket}/{entry['Key']}"
-                if matches.match(path):
-                    found[path] = int(entry["Size"])
-    return dict(sorted(found.items()))
+    pages = _client().get_paginator("list_objects_v2")
+    entries = _patiently(
+        pattern,
+        lambda: [
+            e for page in pages.paginate(Bucket=bucket, Prefix=prefix) for e in page.get("Contents", ())
+        ],
+    )
+    found = {f"{SCHEME}{bucket}/{entry['Key']}": int(entry["Size"]) for entry in entries}
+    return dict(sorted((path, size) for path, size in found.items() if matches.match(path)))
 
 
 def remove(paths: Iterable[str]) -> None:
     """Remove objects of one bucket; one that is gone already does not matter."""
     every = [_split(path) for path in paths]
     for places in (every[start : start + BATCH] for start in range(0, len(every), BATCH)):
-        with _asking(SCHEME + "/".join(places[0].values())):
-            answer = _client().delete_objects(
-                Bucket=places[0]["Bucket"],
-                Delete={"Objects": [{"Key": place["Key"]} for place in places], "Quiet": True},
-            )
+        bucket, keys = places[0]["Bucket"], [{"Key": place["Key"]} for place in places]
+        ask = partial(_client().delete_objects, Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        answer = _patiently(f"{SCHEME}{bucket}/{keys[0]['Key']}", ask)
         for error in answer.get("Errors", ()):
-            raise RunFailed(f"{SCHEME}{places[0]['Bucket']}/{error['Key']}: not removed: {error['Message']}")
+            raise RunFailed(f"{SCHEME}{bucket}/{error['Key']}: not removed: {error['Message']}")
