@@ -205,6 +205,7 @@ def _run_stages(options: argparse.Namespace, beam: tuple[str, ...]) -> None:
 
 def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -> Session:
     """What is asked for, with everything checked that can be checked before a job runs."""
+    runner.check_options(beam)  # first: they may say where an object store is
     archives: tuple[InputEntry, ...] = ()
     source = options.output
     if options.command in ("build", "extract"):
@@ -223,7 +224,6 @@ def session_of(options: argparse.Namespace, config: Config, beam: BeamOptions) -
         from beam_jobs.dedup.earlier import earlier_runs
 
         earlier_runs(against, options.output, config.dedup)
-    runner.check_options(beam)
     io.check_writable(options.output)
     say: Callable[[str], None] = (lambda line: None) if events.on_stderr() else print
     return Session(config, options.output, source, archives, against, beam, say)

@@ -46,8 +46,8 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
     max_failed_share: Share = 0.01
     """The job fails if more pages than this share cannot be turned into documents."""
     gap_bytes: Annotated[int, msgspec.Meta(ge=0)] = 16_384
-    """Between two selected records, up to which both are read in one request (docs/scaling.md); what is read in vain
-    stays below a fifth in any case. No part of the result."""
+    """Between two selected records, up to which both are read in one request: the rest of a capture (its request and
+    metadata) is about as long; what is read in vain stays below a fifth in any case. No part of the result."""
     connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = CONNECTIONS
     """Connections of a process to a web server or an object store that archives are read from. No part of the
     result."""

@@ -126,11 +126,12 @@ class _BeamParser(argparse.ArgumentParser):
 
 def check_options(options: BeamOptions) -> None:
     """Raise ``Misconfigured`` for an option that Beam does not know (it would drop it silently), or a runner that
-    is none, or is refused.
+    is none, or is refused. From here on storage is reached as the options say.
     """
     if not options.arguments:
         return
     quiet()
+    from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
     parser = _BeamParser(add_help=False, allow_abbrev=False)
@@ -144,6 +145,7 @@ def check_options(options: BeamOptions) -> None:
     _, unknown = parser.parse_known_args(rest)
     if unknown and runner.lower() not in PORTABLE:
         raise Misconfigured(_unknown_option(unknown, parser))
+    FileSystems.set_options(PipelineOptions(rest))
 
 
 def _check_runner(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -194,3 +195,18 @@ def test_what_needs_a_local_disk_says_so(tmp_path: Path, capsys: pytest.CaptureF
     command = ["view", "s3://bucket/dataset", "--as", "obelics", "--output", str(tmp_path / "here")]
     assert main(command) == 2
     assert "has to be on a local disk" in capsys.readouterr().err
+
+
+def test_where_the_store_is_may_stand_among_beams_options(
+    bucket: str, archive: Path, few_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = upload(archive)
+    told = {"--s3_endpoint_url": bucket, "--s3_region_name": os.environ["AWS_DEFAULT_REGION"]}
+    told |= {"--s3_access_key_id": "anybody", "--s3_secret_access_key": "anything"}
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--config", str(few_parts), "--input", path]
+    beam = [f"{name}={value}" for name, value in told.items()]
+    run = subprocess.run([*command, "--output", OUT, "--", *beam], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert len(io.sizes(f"{OUT}/documents/part-*.parquet")) == 3
