@@ -12,13 +12,14 @@ from rich.table import Table
 
 from beam_jobs import io, stages
 from beam_jobs.build import PLANS, check
+from beam_jobs.inputs import is_selection
 from beam_jobs.parts import REPORTS, Workspace
 from beam_jobs.selected import LENGTH
 from beam_jobs.stages import LAYOUTS, Layout, Session
 from obelics_pipeline.estimate import Flow, Work, archives, estimate
 from obelics_pipeline.manifest import InputEntry, Manifest
 from obelics_pipeline.rates import RATES
-from obelics_pipeline.selection import is_selection, open_selection
+from obelics_pipeline.selection import open_selection
 
 HEADS: Final = ("stage", "state", "parts", "reads", "core-hours", "takes", "writes", "cost")
 

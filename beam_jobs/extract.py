@@ -12,6 +12,7 @@ import msgspec
 from beam_jobs import io, selected, stages
 from beam_jobs.config import ExtractSection
 from beam_jobs.http_file import Manners
+from beam_jobs.inputs import is_selection
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, Writer, document_writer, flat_writer, weight
 from beam_jobs.stages import EXTRACT, Plan, Session
@@ -23,7 +24,6 @@ from obelics_pipeline.dom.extract import ExtractOptions, extract_document
 from obelics_pipeline.errors import PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.parquet import ZSTD
-from obelics_pipeline.selection import is_selection
 from obelics_pipeline.tables import FAILURES, Failure
 from obelics_pipeline.wikimedia import dump
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from beam_jobs.contact import with_contact
 from beam_jobs.ranged import Broken
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from obelics_pipeline.fetch_types import FetchOptions
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT: Final = 60.0
 """Seconds without an answer or a byte."""
@@ -104,6 +107,7 @@ class HttpSource:
     def _ask(self, method: str, headers: dict[str, str]) -> Any:
         """The answer, its body not yet read; ``Broken`` if asking again may help, ``InputError`` if it will not."""
         import requests
+        from urllib3.exceptions import NewConnectionError
 
         headers = headers | {"User-Agent": self._manners.signature}
         try:
@@ -122,7 +126,7 @@ class HttpSource:
                     f"{self.name}: nobody that is trusted vouches for this server; name the authority's file in "
                     "REQUESTS_CA_BUNDLE if it is yours"
                 ) from None
-            raise Broken(_told(error)) from error
+            raise Broken(_told(error), unreached=isinstance(_cause(error), NewConnectionError)) from error
         if answer.ok or answer.status_code == 416:
             return answer
         with answer:
@@ -194,3 +198,8 @@ def _told(error: Exception) -> str:
     while isinstance(error.__context__, Exception):
         error = error.__context__
     return f"{type(error).__name__}: {error}"
+
+
+def _cause(error: requests.RequestException) -> object:
+    """What urllib3 gave up for."""
+    return getattr(error.args[0] if error.args else None, "reason", None)

@@ -15,7 +15,6 @@ from beam_jobs.http_file import Manners, is_http
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.records import is_gzipped
-from obelics_pipeline.selection import is_selection, open_selection
 from obelics_pipeline.wikimedia import dump
 
 
@@ -95,7 +94,14 @@ def _entry(option: str, manners: Manners | None, path: str) -> InputEntry:
     return InputEntry(path, length, str(os.stat(path).st_mtime_ns))
 
 
+def is_selection(path: str) -> bool:
+    """Whether ``path`` has the name of a selection table: no archive is a Parquet file."""
+    return path.endswith(".parquet")
+
+
 def _digest_of_selection(option: str, path: str) -> str:
+    from obelics_pipeline.selection import open_selection  # slow to import: most inputs are archives
+
     data = io.read_bytes(path)
     if not open_selection(BytesIO(data), f"{option} {path}").rows:
         raise InputError(f"{option} {path}: nothing is selected; ask for more with 'obelics select'")

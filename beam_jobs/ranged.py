@@ -6,8 +6,9 @@ import io
 import random
 import time
 from typing import Any, BinaryIO, Final, Protocol, cast
+from urllib.parse import urlsplit
 
-from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.errors import InputError, RunFailed
 
 BUFFER: Final = 1 << 20
 PIECE: Final = 1 << 16
@@ -27,12 +28,23 @@ PATIENCE: Final = 900.0
 """Seconds without a byte, over all attempts, before a file is given up."""
 
 
-class Broken(OSError):
-    """An answer that may be better the next time, not before ``after`` seconds if the server said so."""
+UNREACHED: Final = 2
+"""Attempts to connect to a server that never answered this process: its address is wrong rather than its day bad."""
 
-    def __init__(self, message: str, after: float | None = None) -> None:
+_answering: Final[set[str]] = set()
+"""The servers, or buckets, that answered this process."""
+
+
+class Broken(OSError):
+    """An answer that may be better the next time, not before ``after`` seconds if the server said so.
+
+    ``unreached`` is one that nobody gave: there was no connection.
+    """
+
+    def __init__(self, message: str, after: float | None = None, *, unreached: bool = False) -> None:
         super().__init__(message)
         self.after = after
+        self.unreached = unreached
 
 
 class Body(Protocol):
@@ -62,12 +74,21 @@ class Patience:
 
     def __init__(self, what: str) -> None:
         self._what = what
+        self._server = urlsplit(what).netloc
         self._failures = 0
         self._until = time.monotonic() + PATIENCE
 
+    def answered(self) -> None:
+        """Take note that the server is there."""
+        _answering.add(self._server)
+
     def wait(self, why: Broken) -> None:
-        """Wait before the next attempt; ``RunFailed`` if there is none."""
+        """Wait before the next attempt; if there is none, ``RunFailed``, or ``InputError`` if nobody ever answered."""
         self._failures += 1
+        if not why.unreached:
+            self.answered()
+        if self._failures >= UNREACHED and self._server not in _answering:
+            raise InputError(f"{self._what}: cannot be reached: {why}; is the address right?")
         delay = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self._failures - 1)) * random.uniform(0.5, 1)
         delay = max(delay, min(why.after or 0.0, LONGEST_ASKED))
         if self._failures >= ATTEMPTS or time.monotonic() + delay > self._until:
@@ -97,6 +118,7 @@ class RangedFile(io.RawIOBase):
         while self._length is None:
             try:
                 self._length = self._source.length()
+                patience.answered()
             except Broken as error:
                 patience.wait(error)
         return self._length
@@ -134,6 +156,7 @@ class RangedFile(io.RawIOBase):
                 self._drop()
                 patience.wait(error)
                 continue
+            patience.answered()
             buffer[: len(data)] = data
             self._position += len(data)
             return len(data)

@@ -10,10 +10,9 @@ from typing import BinaryIO, Final
 from beam_jobs import io, selected
 from beam_jobs.config import ExtractSection, load
 from beam_jobs.http_file import Manners
-from beam_jobs.inputs import find_archives
+from beam_jobs.inputs import find_archives, is_selection
 from obelics_pipeline.errors import InputError, NoSuchFile
 from obelics_pipeline.robots_store import Manifest, RobotsStore, compile_robots
-from obelics_pipeline.selection import is_selection
 
 
 def _compile(options: argparse.Namespace) -> None:

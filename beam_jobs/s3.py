@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 SCHEME: Final = "s3://"
 
-ATTEMPTS: Final = 10
-"""Of each request, with waits that double up to 20 seconds, with jitter (boto3's mode ``standard``)."""
+ATTEMPTS: Final = 3
+"""Of each request, by boto3 (mode ``standard``); then come those of ``ranged.Patience``, with longer waits."""
 
 CONNECTIONS: Final = 16
 """Of a process: as many as threads ask at once."""
@@ -107,6 +107,8 @@ def _asking(path: str, passing: type[Exception]) -> Iterator[None]:
         raise InputError(f"{path}: {error}; set AWS_ACCESS_KEY_ID … or a profile of boto3's") from None
     except exceptions.ParamValidationError as error:
         raise InputError(f"{path}: {error}") from None
+    except exceptions.EndpointConnectionError as error:
+        raise Broken(f"{path}: {error}", unreached=True) from error
     except (exceptions.BotoCoreError, OSError) as error:
         raise passing(f"{path}: {type(error).__name__}: {error}") from error
 
@@ -117,7 +119,9 @@ def _patiently(path: str, ask: Callable[[], T]) -> T:
     while True:
         try:
             with _asking(path, Broken):
-                return ask()
+                given = ask()
+            patience.answered()
+            return given
         except Broken as error:
             patience.wait(error)
 

@@ -58,11 +58,6 @@ class Selection(msgspec.Struct, frozen=True):
         yield from self.file.iter_batches()
 
 
-def is_selection(path: str) -> bool:
-    """Whether ``path`` has the name of a selection table: no archive is a Parquet file."""
-    return path.endswith(".parquet")
-
-
 def open_selection(stream: BinaryIO, path: str) -> Selection:
     """The selection table in ``stream``, whose ``path`` is for messages.
 

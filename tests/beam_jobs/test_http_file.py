@@ -135,12 +135,20 @@ def test_a_server_that_asks_for_time_gets_it_within_bounds(
         read(server)
 
 
-def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranged, "ATTEMPTS", 2)
+def test_a_server_that_is_not_there_is_told_soon() -> None:
     with FaultServer() as gone:
         url = gone.url("file")
-    with pytest.raises(RunFailed, match=r"given up after 2 attempts .*refused"):
+    with pytest.raises(InputError, match=r"cannot be reached: .*refused"):
         inputs.find_archives([url])
+
+
+def test_a_server_that_was_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranged, "ATTEMPTS", 3)
+    with FaultServer() as gone:
+        url = gone.url("file")
+        assert io.size(url) == len(DATA)
+    with pytest.raises(RunFailed, match=r"given up after 3 attempts .*refused"):
+        io.size(url)
 
 
 @pytest.mark.parametrize(

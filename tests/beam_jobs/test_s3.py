@@ -210,3 +210,19 @@ def test_where_the_store_is_may_stand_among_beams_options(
     run = subprocess.run([*command, "--output", OUT, "--", *beam], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert len(io.sizes(f"{OUT}/documents/part-*.parquet")) == 3
+
+
+def test_a_store_that_nobody_reaches_is_told_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--output", str(tmp_path / "out")]
+    there = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    run = subprocess.run(
+        [*command, "--input", "s3://bucket/a.warc.gz"],
+        cwd=ROOT,
+        env={**os.environ, **there},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("obelics: s3://bucket/a.warc.gz: cannot be reached")
+    assert run.stderr.count("\n") == 1

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from beam_jobs.inputs import is_selection
 from obelics_pipeline.errors import InputError
-from obelics_pipeline.selection import GROUP_ROWS, SCHEMA, is_selection, open_selection, write_selection
+from obelics_pipeline.selection import GROUP_ROWS, SCHEMA, open_selection, write_selection
 
 FETCHED = 1_700_000_000_000
 
