@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from obelics_pipeline.registry import JoinedRegistry, Manifest, Registry, compile_registry
+from obelics_pipeline.registry import JoinedRegistry, Manifest, Registry
+from obelics_pipeline.registry.compiling import compile_registry
 from obelics_pipeline.registry.folder import read_manifest
 
 _SOURCES: Final = 20

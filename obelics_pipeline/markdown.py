@@ -36,7 +36,9 @@ def _heading(node: TextNode) -> str:
 def _list(node: TextNode) -> str:
     """``_STEP`` spaces a level, more under long numbers.
 
-    What begins deep, as an image cut the list, begins at the left: behind four spaces Markdown has code.
+    What begins deep, as an image cut the list, begins at the left: behind four spaces Markdown has code. A list in an
+    item that counts from another number than one has an empty line before it (CommonMark 0.31, section 5.2: else it is
+    text of the item).
     """
     lines: list[str] = []
     around: list[
@@ -46,6 +48,9 @@ def _list(node: TextNode) -> str:
         found = _ITEM.match(line)
         assert found is not None
         indent, marker = len(found["indent"]), found["marker"] or ""
+        within = bool(around) and around[-1][0] < indent
+        if within and marker[:1].isdigit() and marker != "1. ":
+            lines.append("")
         while around and around[-1][0] >= indent:
             around.pop()
         column = around[-1][1] if around else 0

@@ -29,7 +29,8 @@ from obelics_pipeline.assembled import Slot
 from obelics_pipeline.denylist import DenyLists, pdq_hashes, withheld
 from obelics_pipeline.errors import ConfigError, InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
-from obelics_pipeline.registry import Registry, compile_registry
+from obelics_pipeline.registry import Registry
+from obelics_pipeline.registry.compiling import compile_registry
 
 EARLIER = {"documents", "filtered", "deduplicated"}
 """The stages before images are looked at: their tables hold all addresses."""

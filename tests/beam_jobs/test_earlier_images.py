@@ -16,7 +16,7 @@ from archives import page, write_warc
 from faultserver import CASES, FaultServer, picture, reply
 
 from beam_jobs.cli import main
-from obelics_pipeline.registry import compile_registry
+from obelics_pipeline.registry.compiling import compile_registry
 
 LARGE = picture("PNG", (300, 200)) + b"\0" * 40_000
 SERVED: dict[str, Any] = {

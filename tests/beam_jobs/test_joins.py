@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from beam_jobs.cli import main
-from obelics_pipeline.registry import compile_registry, hashes
+from obelics_pipeline.registry import hashes
+from obelics_pipeline.registry.compiling import compile_registry
 
 LIST = """kind,value,scope
 domain,site2.example,page

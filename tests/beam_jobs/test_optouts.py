@@ -32,7 +32,8 @@ from obelics_pipeline.assembled import Assembled, Slot
 from obelics_pipeline.document import Document, ImageNode
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.fetch_types import FetchResult, FetchStatus
-from obelics_pipeline.registry import Registry, compile_registry, hashes
+from obelics_pipeline.registry import Registry, hashes
+from obelics_pipeline.registry.compiling import compile_registry
 from obelics_pipeline.spawning import KEY_VARIABLE
 from obelics_pipeline.spawning_options import SpawningOptions
 

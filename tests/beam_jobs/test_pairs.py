@@ -23,7 +23,7 @@ from filters.pairs import PairsOptions
 from obelics_pipeline.dataset import described_schema
 from obelics_pipeline.errors import RunFailed
 from obelics_pipeline.pairs import SCHEMA, SOURCES
-from obelics_pipeline.registry import compile_registry
+from obelics_pipeline.registry.compiling import compile_registry
 
 PAGES: dict[str, list[str]] = {
     "ferry": ['<img src="/300x200-1.png" alt="The ferry at the quay" title="The ferry, at the quay!">'],

@@ -19,7 +19,8 @@ from spawning_stub import FAULTS, KEY, Items, Reply, SpawningStub, listing
 from beam_jobs.cli import main
 from obelics_pipeline.dataset_rows import places_without
 from obelics_pipeline.manifest import decode
-from obelics_pipeline.registry import compile_registry, hashes
+from obelics_pipeline.registry import hashes
+from obelics_pipeline.registry.compiling import compile_registry
 from obelics_pipeline.spawning import KEY_VARIABLE
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -68,13 +68,20 @@ def test_through_a_pipeline_all_parts_come_back() -> None:
             pipeline
             | SharedKeys(sources, partial(_given, given), LEAST)
             | beam.MapTuple(lambda number, path, answers: (number, (path, answers)))
-            | beam.combiners.ToDict()
+            | beam.CombineGlobally(_dictionary).without_defaults()
             | beam.Map(_check)
         )
 
 
 def _given(given: Parts, source: Source) -> list[tuple[bytes, bytes]]:
     return given[source.number]
+
+
+def _dictionary(pairs: Iterable[tuple[int, Any] | dict[int, Any]]) -> dict[int, Any]:
+    every: dict[int, Any] = {}
+    for pair in pairs:
+        every.update(pair if isinstance(pair, dict) else [pair])
+    return every
 
 
 def _check(found: dict[int, Any]) -> None:

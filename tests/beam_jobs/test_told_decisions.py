@@ -18,7 +18,7 @@ from beam_jobs.stages import ASSEMBLE, Session
 from beam_jobs.told_decisions import _records, found_decisions, write_file
 from filters.consent.policy import Policy
 from obelics_pipeline.dataset_decisions import SCHEMA, row_of
-from obelics_pipeline.registry import compile_registry
+from obelics_pipeline.registry.compiling import compile_registry
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ import numpy as np
 from _figures import Figure, arguments, report, say
 from _mapped import mapped_bytes
 
-from obelics_pipeline.registry import Registry, compile_registry, keys, pdq
-from obelics_pipeline.registry.compiling import RUN, write_table
+from obelics_pipeline.registry import Registry, keys, pdq
+from obelics_pipeline.registry.compiling import RUN, compile_registry, write_table
 from obelics_pipeline.registry.folder import REGISTRY, Manifest
 from obelics_pipeline.registry.hashes import distinct
 from obelics_pipeline.sealed import NAME

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from obelics_pipeline import url
 from obelics_pipeline.errors import InputError
-from obelics_pipeline.registry import Hit, Registry, compile_registry, compiling, hashes, keys, pdq
+from obelics_pipeline.registry import Hit, Registry, compiling, hashes, keys, pdq
+from obelics_pipeline.registry.compiling import compile_registry
 from tests.obelics_pipeline.test_url import URL_PIECES
 
 MD5, SHA1, SHA256 = (hashlib.new(name, b"made up").hexdigest() for name in ("md5", "sha1", "sha256"))
@@ -152,7 +153,10 @@ def test_the_key_is_the_canonical_url(asked: str) -> None:
     if url.resolve(asked) is not None:
         assert key == url.canonical(asked)
         host = url.host_of(key)
-        assert keys.host_in(key).rstrip(".") == host
+        assert host in (
+            keys.host_in(key).rstrip("."),
+            "",
+        )  # none: www.foo.1.. is a name, foo.1.. a bad address
         assert keys.prefixes(key, (0, 0)) == [key[: key.index("/", 8)]]
     assert keys.address(key) == key
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obelics_pipeline.errors import InputError
-from obelics_pipeline.registry import JoinedRegistry, Registry, compile_registry, hashes
+from obelics_pipeline.registry import JoinedRegistry, Registry, hashes
+from obelics_pipeline.registry.compiling import compile_registry
 
 HOSTS = [f"{label}.{above}" for label in ("a", "b", "img") for above in ("x.org", "y.co.uk", "z.example")]
 URLS = [f"http://{host}{path}" for host in HOSTS for path in ("/", "/p", "/p/1.jpg", "/q?r=1")]
