@@ -85,8 +85,8 @@ def _adopt_options() -> None:
 
 
 @contextmanager
-def _asking(path: str, passing: type[Exception]) -> Iterator[None]:
-    """Turn boto3's errors into ours: the caller's mistakes, and what may pass, as ``passing``."""
+def _asking(path: str) -> Iterator[None]:
+    """Turn boto3's errors into ours: the caller's mistakes, and what may pass, as ``Broken``."""
     from botocore import exceptions
 
     try:
@@ -102,7 +102,7 @@ def _asking(path: str, passing: type[Exception]) -> Iterator[None]:
             raise RunFailed(
                 f"{path}: changed while it was read (other ETag); run the command again"
             ) from None
-        raise passing(f"{path}: {code}: {told.get('Message', '')}; run the command again later") from None
+        raise Broken(f"{path}: {code}: {told.get('Message', '')}; run the command again later") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
         raise InputError(f"{path}: {error}; set AWS_ACCESS_KEY_ID … or a profile of boto3's") from None
     except exceptions.ParamValidationError as error:
@@ -110,7 +110,7 @@ def _asking(path: str, passing: type[Exception]) -> Iterator[None]:
     except exceptions.EndpointConnectionError as error:
         raise Broken(f"{path}: {error}", unreached=True) from error
     except (exceptions.BotoCoreError, OSError) as error:
-        raise passing(f"{path}: {type(error).__name__}: {error}") from error
+        raise Broken(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def _patiently(path: str, ask: Callable[[], T]) -> T:
@@ -118,7 +118,7 @@ def _patiently(path: str, ask: Callable[[], T]) -> T:
     patience = ranged.Patience(path)
     while True:
         try:
-            with _asking(path, Broken):
+            with _asking(path):
                 given = ask()
             patience.answered()
             return given
@@ -143,7 +143,7 @@ class S3Source:
 
     def length(self) -> int:
         """Ask for the head of the object; ``NoSuchFile`` if there is none."""
-        with _asking(self.name, Broken):
+        with _asking(self.name):
             head = _client().head_object(**self._place)
         self._etag = {"IfMatch": head["ETag"]}
         return int(head["ContentLength"])
@@ -152,7 +152,7 @@ class S3Source:
         """Ask for a range of the same object as before."""
         wanted = f"bytes={start}-{'' if stop is None else stop - 1}"
         try:
-            with _asking(self.name, Broken):
+            with _asking(self.name):
                 answer = _client().get_object(**self._place, **self._etag, Range=wanted)
         except Broken as error:
             if "InvalidRange" in str(error):
@@ -176,7 +176,7 @@ class _S3Body:
         import urllib3
 
         try:
-            with _asking(self._name, Broken):
+            with _asking(self._name):
                 data: bytes = self._body.read(size)
         except urllib3.exceptions.HTTPError as error:
             raise Broken(f"{type(error).__name__}: {error}") from error

@@ -10,8 +10,9 @@ import gzip
 import ssl
 import struct
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from io import BytesIO
 from threading import Thread
 
@@ -102,6 +103,16 @@ class FaultServer:
             await writer.drain()
         finally:
             self._at_once -= 1
+
+
+@contextmanager
+def serving(cases: dict[str, Case]) -> Iterator[FaultServer]:
+    """A server that has these cases, too, which are gone afterwards."""
+    CASES.update(cases)
+    with FaultServer() as running:
+        yield running
+    for name in cases:
+        del CASES[name]
 
 
 def _parsed(head: bytes) -> Request:

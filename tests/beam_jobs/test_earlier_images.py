@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from archives import page, write_warc
-from faultserver import CASES, FaultServer, picture, reply
+from faultserver import FaultServer, picture, reply, serving
 
 from beam_jobs.cli import main
 from obelics_pipeline.registry.compiling import compile_registry
@@ -38,11 +38,8 @@ FIRST = sorted(set(SERVED) - {"new.img", "small.img"})
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultServer]:
-    CASES.update(SERVED)
-    with FaultServer() as running:
+    with serving(SERVED) as running:
         yield running
-    for name in SERVED:
-        del CASES[name]
 
 
 def archive(folder: Path, names: list[str]) -> Path:

@@ -15,19 +15,16 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def extract(archive: Path, config_file: Path, folder: Path) -> list[str]:
+    places = ["--input", str(archive), "--output", str(folder / "out")]
+    return ["extract", "--config", str(config_file), *places]
+
+
 def test_a_run_is_told_from_start_to_end_and_once_more_as_done(
     archive: Path, config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "events.jsonl"
-    command = [
-        "extract",
-        "--config",
-        str(config_file),
-        "--input",
-        str(archive),
-        "--output",
-        str(tmp_path / "out"),
-    ]
+    command = extract(archive, config_file, tmp_path)
     assert main([*command, "--log-format", "json", "--log-file", str(log)]) == 0
     told = capsys.readouterr()
     found = lines(told.err)
@@ -66,15 +63,7 @@ def test_a_failure_is_told_with_its_place(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("beam_jobs.extract.extract_part", full)
-    command = [
-        "extract",
-        "--config",
-        str(config_file),
-        "--input",
-        str(archive),
-        "--output",
-        str(tmp_path / "out"),
-    ]
+    command = extract(archive, config_file, tmp_path)
     assert main([*command, "--log-format", "json"]) == 1
     found = lines(capsys.readouterr().err)
     failed = next(one for one in found if one["event"] == "part_failed")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from archives import SENTENCE, page, write_warc
-from faultserver import CASES, FaultServer, picture, reply
+from faultserver import FaultServer, picture, reply, serving
 
 from beam_jobs.cli import main
 
@@ -25,11 +25,8 @@ SERVED: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultServer]:
-    CASES.update(SERVED)
-    with FaultServer() as running:
+    with serving(SERVED) as running:
         yield running
-    for name in SERVED:
-        del CASES[name]
 
 
 def article(topic: str, *images: str) -> str:
