@@ -7,6 +7,7 @@ command line, or raises ``NotSetUp``. Everything listens on 127.0.0.1 and ends w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
+import pyarrow.parquet as pq
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -105,8 +107,9 @@ def loopback(kind: str) -> Iterator[Started]:
         yield Started((*kept, "--environment_type=LOOPBACK"), started.servers)
 
 
+Runner = Callable[[], AbstractContextManager[Started]]
 LOCAL: Final = "FnApiRunner"
-RUNNERS: Final[dict[str, Callable[[], AbstractContextManager[Started]]]] = {
+RUNNERS: Final[dict[str, Runner]] = {
     LOCAL: in_process,
     "FnApiRunner, 2 processes": lambda: in_process("--workers", "2"),
     "PortableRunner, Beam's job service": job_service,
@@ -114,6 +117,29 @@ RUNNERS: Final[dict[str, Callable[[], AbstractContextManager[Started]]]] = {
     "SparkRunner, 2 executors": lambda: loopback("spark"),
     "FlinkRunner": lambda: loopback("flink"),
 }
+IN_PROCESSES: Final[dict[str, Runner]] = {
+    "SparkRunner, 2 executors, Python in processes": lambda: cluster("spark"),
+    "FlinkRunner, Python in processes": lambda: cluster("flink"),
+}
+"""As a cluster has it; each of many small jobs takes seconds to start, so the tests have it for one stage alone."""
+
+TIMES: Final = {"fetch_log": "fetched_at", "consent/images": "checked_at"}
+"""Tables that say when something was asked for, and in which column."""
+
+TIMED: Final = {"report.json", "documents/_MANIFEST.json", "images/_MANIFEST.json", "sample.warc.gz"}
+"""Files that hold seconds, the age of the archive, or the checksums of the tables above."""
+
+
+def told(folder: Path) -> dict[str, str]:
+    """Of every file below a folder what must be the same on every runner."""
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: _digest(name, path) for name, path in files.items() if name not in TIMED}
+
+
+def _digest(name: str, path: Path) -> str:
+    if column := TIMES.get(name.rpartition("/")[0]):
+        return repr(pq.read_table(path).drop_columns([column]).to_pylist())
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def obelics(arguments: Sequence[str], runner: Started, timeout: float) -> Took:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from archives import first_pages
-from runner_matrix import LOCAL, RUNNERS, NotSetUp, Started, obelics
+from runner_matrix import LOCAL, RUNNERS, NotSetUp, Started, obelics, told
 
 ROOT = Path(__file__).parents[2]
 OTHERS = [name for name in RUNNERS if name != LOCAL]
-TIMES = {"fetch_log": "fetched_at", "consent/images": "checked_at"}
-"""Tables that say when something was asked for, and in which column."""
-TIMED = {"report.json", "documents/_MANIFEST.json", "images/_MANIFEST.json", "sample.warc.gz"}
-"""Files that hold seconds, the age of the archive, or the checksums of the tables above."""
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -28,18 +22,6 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Started]:
             yield started
     except NotSetUp as missing:
         pytest.skip(str(missing))
-
-
-def told(folder: Path) -> dict[str, str]:
-    """Of every file below a folder what must be the same on every runner."""
-    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: _digest(name, path) for name, path in files.items() if name not in TIMED}
-
-
-def _digest(name: str, path: Path) -> str:
-    if column := TIMES.get(name.rpartition("/")[0]):
-        return repr(pq.read_table(path).drop_columns([column]).to_pylist())
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_demo_is_the_same_on_every_runner(

@@ -1,9 +1,9 @@
-"""Every runner on the same work: the demo, and `extract` and `filter` of real pages.
+"""Every runner on the same work: the demo, and `extract` and `filter` of real pages; all have to write the same bytes.
 
-Per runner: seconds of the clock of the demo (six stages, some twenty jobs), and of `extract` and `filter` of a few
+Per runner: seconds of the clock of the demo (six stages, some twenty jobs), and of `extract` and `filter` of all
 pages; and processor time of the command and of what serves it. *Overhead a document* is what further copies of the
-pages cost it beyond what they cost Beam's local runner, in processor time, so without start-up. Runners that are not
-set up are named.
+pages cost it beyond what they cost Beam's local runner, in processor time, so without start-up. *Other files* are those
+that are not, byte for byte, what the local runner has written. Runners that are not set up are named.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from beam_jobs.stages import EXTRACT, read_manifest
 
 sys.path.append(str(Path(__file__).parents[1]))
 from archives import first_pages
-from runner_matrix import ROOT, RUNNERS, NotSetUp, Started, Took, obelics
+from runner_matrix import IN_PROCESSES, ROOT, RUNNERS, NotSetUp, Runner, Started, Took, obelics, told
 
 PAGES = Path(os.environ.get("OBELICS_TEST_DATA", ROOT.parent / "shared")) / "data/pages/pages.warc.gz"
 TIMEOUT = 1800
@@ -29,23 +29,24 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How much: ``few`` and ``many`` copies of the first ``pages`` pages."""
+    """How much: ``few`` and ``many`` copies of the first ``pages`` pages (None: of all)."""
 
-    pages: int
+    pages: int | None
     few: int
     many: int
 
 
-FULL = Plan(pages=100, few=1, many=4)
+FULL = Plan(pages=None, few=1, many=2)
 QUICK = Plan(pages=20, few=1, many=2)
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What a runner took for the demo and for few and many copies of the pages."""
+    """What a runner took for the demo and for few and many copies of the pages, and what it wrote."""
 
     demo: Took
     few: Took
     many: Took
+    files: dict[str, str]
 
 
 def timed(commands: list[list[str]], runner: Started) -> Took:
@@ -67,37 +68,45 @@ def processor(pid: int) -> float:
     return own + sum(processor(int(child)) for listed in children for child in listed)
 
 
-def measure(name: str, plan: Plan, archive: Path, folder: Path) -> Run:
+def measure(start: Runner, plan: Plan, archives: Path, folder: Path) -> Run:
     """One runner, on everything."""
-    with RUNNERS[name]() as started:
-        say(name)
+    with start() as started:
         demo = timed([["demo", "--output", str(folder / "demo")]], started)
-        return Run(demo, *(copies(started, archive, n, folder / f"pages-{n}") for n in (plan.few, plan.many)))
+        few, many = (copies(started, archives, n, folder / f"pages-{n}") for n in (plan.few, plan.many))
+        return Run(demo, few, many, told(folder))
 
 
-def copies(runner: Started, archive: Path, count: int, folder: Path) -> Took:
-    """Extract and filter ``count`` copies of the archive."""
+def copies(runner: Started, archives: Path, count: int, output: Path) -> Took:
+    """Extract and filter ``count`` of the archives, which are copies."""
+    out = ["--config", "default", "--output", str(output)]
+    inputs = [str(path) for path in sorted(archives.iterdir())[:count]]
+    return timed([["extract", "--input", *inputs, *out], ["filter", *out]], runner)
+
+
+def link_copies(archive: Path, count: int, folder: Path) -> Path:
+    """The folder, with links to the archive."""
     folder.mkdir()
     for copy in range(count):
         (folder / f"copy-{copy:02}.warc.gz").symlink_to(archive)
-    out = ["--config", "default", "--output", str(folder / "out")]
-    return timed([["extract", "--input", str(folder / "*.warc.gz"), *out], ["filter", *out]], runner)
+    return folder
 
 
 def figures(plan: Plan) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as work:
-        archive = first_pages(PAGES, plan.pages, Path(work, "pages.warc.gz"))
+        archive = PAGES if plan.pages is None else first_pages(PAGES, plan.pages, Path(work, "pages.warc.gz"))
+        archives = link_copies(archive, plan.many, Path(work, "archives"))
         local: Run | None = None
-        for number, name in enumerate(RUNNERS):
+        for number, (name, start) in enumerate({**RUNNERS, **IN_PROCESSES}.items()):
             folder = Path(work, str(number))
             folder.mkdir()
+            say(name)
             try:
-                run = measure(name, plan, archive, folder)
+                run = measure(start, plan, archives, folder)
             except NotSetUp as missing:
-                yield Figure(f"{name}", float("nan"), "", how=f"missing: {missing}")
+                yield Figure(name, float("nan"), "", how=f"missing: {missing}")
                 continue
             local = local or run
-            further = (plan.many - plan.few) * documents(folder / f"pages-{plan.few}" / "out") / plan.few
+            further = (plan.many - plan.few) * documents(folder / f"pages-{plan.few}") / plan.few
             yield from rows(name, run, local, further)
 
 
@@ -111,7 +120,7 @@ def rows(name: str, run: Run, local: Run, further: float) -> Iterator[Figure]:
     at_local = (local.many.processor - local.few.processor) / further
     yield Figure(f"demo, {name}", run.demo.wall, "s", how="wall clock")
     yield Figure(f"demo, {name}", run.demo.processor, "s", how="processor")
-    yield Figure(f"start and first pages, {name}", run.few.wall, "s", how="wall clock")
+    yield Figure(f"start and pages, {name}", run.few.wall, "s", how="wall clock")
     yield Figure(
         f"further pages, {name}",
         run.many.wall - run.few.wall,
@@ -120,6 +129,11 @@ def rows(name: str, run: Run, local: Run, further: float) -> Iterator[Figure]:
     )
     yield Figure(
         f"overhead a document, {name}", 1000 * (each - at_local), "ms", how=f"of {1000 * each:.1f}, processor"
+    )
+    names = run.files.keys() | local.files.keys()
+    other = [name for name in names if run.files.get(name) != local.files.get(name)]
+    yield Figure(
+        f"other files, {name}", len(other), "", at_most=0, how=f"of {len(names)} {min(other, default='')}"
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from _figures import Figure, arguments, report, say
 from extract import spare_core
-from runners import PAGES, copies, documents
+from runners import PAGES, copies, documents, link_copies
 
 sys.path.append(str(Path(__file__).parents[1]))
 from archives import first_pages
@@ -41,14 +41,14 @@ class Slope(msgspec.Struct, frozen=True):
     documents: float
 
 
-def slope(name: str, started: Started, plan: Plan, archive: Path, folder: Path) -> Slope:
+def slope(name: str, started: Started, plan: Plan, archives: Path, folder: Path) -> Slope:
     """Few copies, then many, on one runner."""
     few, many = folder / f"{name}-few", folder / f"{name}-many"
     took = []
     for count, below in ((plan.few, few), (plan.many, many)):
         say(f"{name}: {count} copies")
-        took.append(copies(started, archive, count, below))
-    further = documents(many / "out") - documents(few / "out")
+        took.append(copies(started, archives, count, below))
+    further = documents(many) - documents(few)
     wall, processor = took[1].wall - took[0].wall, took[1].processor - took[0].processor
     return Slope(Took(wall, processor), further)
 
@@ -57,12 +57,13 @@ def figures(plan: Plan) -> list[Figure]:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         archive = PAGES if plan.pages is None else first_pages(PAGES, plan.pages, folder / "pages.warc.gz")
+        archives = link_copies(archive, plan.many, folder / "archives")
         with in_process() as started:
-            local = slope("local runner", started, plan, archive, folder)
+            local = slope("local runner", started, plan, archives, folder)
         measured = []
         for executors in (1, 2):
             with cluster("spark", executors) as started:
-                measured.append(slope(f"{executors} executor(s)", started, plan, archive, folder))
+                measured.append(slope(f"{executors} executor(s)", started, plan, archives, folder))
         spare = spare_core(archive)
     return rows(plan, local, *measured, spare)
 
