@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import random
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from killer import EXECUTOR, WORKER, Killer, processes
 from runner_matrix import NotSetUp, Started, cluster, cluster_script, obelics
 
 ROOT = Path(__file__).parents[2]
-WORKER, EXECUTOR = "beam_jobs.boot", "CoarseGrainedExecutorBackend"
-"""What the command of a Python worker and of Spark's executor has in it."""
 pytestmark = pytest.mark.timeout(1500)
 
 
@@ -42,44 +36,6 @@ def wait(seconds: float, fact: object) -> bool:
     return bool(fact())
 
 
-def processes(folder: Path, command: str) -> set[int]:
-    """The processes that work below ``folder`` and whose command line has ``command`` in it."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it may end at any moment
-            below = process.joinpath("cwd").resolve().is_relative_to(folder)
-            if below and command.encode() in process.joinpath("cmdline").read_bytes():
-                found.add(int(process.name))
-    return found
-
-
-class Killer(threading.Thread):
-    """While a stage works, kills a Python worker, and then, when there is another, a whole executor."""
-
-    def __init__(self, cluster: Path, work: Path) -> None:
-        super().__init__(daemon=True)
-        self.killed: list[str] = []
-        self.over = threading.Event()
-        self._cluster, self._work, self._seen = cluster, work, set[int]()
-
-    def run(self) -> None:
-        for victim in (WORKER, EXECUTOR):
-            while not self.over.is_set() and not self._kill(victim):
-                time.sleep(0.02)
-
-    def _kill(self, victim: str) -> bool:
-        started = processes(self._cluster, WORKER) - self._seen
-        victims = processes(self._cluster, victim)
-        if not started or not victims or not any(self._work.glob("*")):
-            return False
-        self._seen |= started
-        with suppress(ProcessLookupError):  # it has ended by itself: the next one then
-            os.kill(random.choice(sorted(victims)), signal.SIGKILL)
-            self.killed.append(victim)
-            return True
-        return False
-
-
 def tree(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file below ``folder``."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("_"))
@@ -91,12 +47,9 @@ def test_spark_whose_processes_are_killed_writes_the_same_documents(
 ) -> None:
     extract = ["extract", "--config", str(config_file), "--input", str(archive), "--output"]
     obelics([*extract, str(tmp_path / "local")], Started(()), timeout=300)
-    killer = Killer(spark[0], tmp_path / "spark/_work")
-    killer.start()
-    obelics([*extract, str(tmp_path / "spark")], spark[1], timeout=1000)
-    killer.over.set()
-    killer.join()
-    assert killer.killed == [WORKER, EXECUTOR]
+    with Killer(spark[0], tmp_path / "spark/_work", [WORKER, EXECUTOR]) as killer:
+        obelics([*extract, str(tmp_path / "spark")], spark[1], timeout=1000)
+    assert killer.killed == {"extract": [WORKER, EXECUTOR]}
     assert tree(tmp_path / "spark/documents") == tree(tmp_path / "local/documents")
     assert len(tree(tmp_path / "spark/documents")) > 2
 

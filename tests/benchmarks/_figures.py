@@ -7,10 +7,14 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
 from obelics_pipeline import compiled
+
+# Processes that a benchmark spawns take its path over, and tests/, which it adds, has folders of the packages' names.
+sys.path.append(str(Path(__file__).parents[2]))
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -21,7 +21,18 @@ from beam_jobs.stages import EXTRACT, read_manifest
 
 sys.path.append(str(Path(__file__).parents[1]))
 from archives import first_pages
-from runner_matrix import IN_PROCESSES, ROOT, RUNNERS, NotSetUp, Runner, Started, Took, obelics, told
+from runner_matrix import (
+    IN_PROCESSES,
+    ROOT,
+    RUNNERS,
+    NotSetUp,
+    Runner,
+    Started,
+    Took,
+    obelics,
+    other_files,
+    told,
+)
 
 PAGES = Path(os.environ.get("OBELICS_TEST_DATA", ROOT.parent / "shared")) / "data/pages/pages.warc.gz"
 TIMEOUT = 1800
@@ -130,10 +141,9 @@ def rows(name: str, run: Run, local: Run, further: float) -> Iterator[Figure]:
     yield Figure(
         f"overhead a document, {name}", 1000 * (each - at_local), "ms", how=f"of {1000 * each:.1f}, processor"
     )
-    names = run.files.keys() | local.files.keys()
-    other = [name for name in names if run.files.get(name) != local.files.get(name)]
+    other, files = other_files(run.files, local.files)
     yield Figure(
-        f"other files, {name}", len(other), "", at_most=0, how=f"of {len(names)} {min(other, default='')}"
+        f"other files, {name}", len(other), "", at_most=0, how=f"of {files} {min(other, default='')}"
     )
 
 

@@ -58,13 +58,13 @@ def figures(plan: Plan) -> list[Figure]:
         folder = Path(work)
         archive = PAGES if plan.pages is None else first_pages(PAGES, plan.pages, folder / "pages.warc.gz")
         archives = link_copies(archive, plan.many, folder / "archives")
+        spare = spare_core(archive)
         with in_process() as started:
             local = slope("local runner", started, plan, archives, folder)
         measured = []
         for executors in (1, 2):
             with cluster("spark", executors) as started:
                 measured.append(slope(f"{executors} executor(s)", started, plan, archives, folder))
-        spare = spare_core(archive)
     return rows(plan, local, *measured, spare)
 
 
