@@ -14,6 +14,7 @@ from beam_jobs.config import ExtractSection
 from beam_jobs.http_file import Manners
 from beam_jobs.inputs import is_selection
 from beam_jobs.parts import Part, counting
+from beam_jobs.poison import MAX_DEATHS, Deaths
 from beam_jobs.rows import DOCUMENTS, Writer, document_writer, flat_writer, weight
 from beam_jobs.stages import EXTRACT, Plan, Session
 from beam_jobs.transforms import DoPart
@@ -74,7 +75,7 @@ def extract_part(
     tally = counting("records", "pages", "paragraphs", "images")
     files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
     with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
-        extraction = _Extraction(tally, documents, failures, section)
+        extraction = _Extraction(tally, documents, failures, section, Deaths(part.scratch()))
         for record, archive in _records(path, start, stop, section, manners):
             extraction.take(record, io.name_of(archive))
     return tally
@@ -98,8 +99,11 @@ def _records(
 class _Extraction:
     """What becomes of the records of one range."""
 
-    def __init__(self, tally: Tally, documents: Writer, failures: Writer, options: ExtractOptions) -> None:
+    def __init__(
+        self, tally: Tally, documents: Writer, failures: Writer, options: ExtractOptions, deaths: Deaths
+    ) -> None:
         self._tally = tally
+        self._deaths = deaths
         self._documents = documents
         self._failures = failures
         self._options = options
@@ -118,6 +122,12 @@ class _Extraction:
             self._extract(record)
 
     def _extract(self, page: Page) -> None:
+        place = f"{page.source.warc_filename}#{page.source.warc_offset}"
+        deaths = self._deaths.of(place)
+        if deaths >= MAX_DEATHS:
+            self._fail(page, "process_died", f"the process died {deaths} times while it extracted this page")
+            return
+        self._deaths.begin(place)
         try:
             extraction = extract_document(page, self._options)
         except PageFailed as error:
@@ -128,6 +138,7 @@ class _Extraction:
             for note in extraction.notes:
                 self._tally.note(note)
             self._keep(extraction.document)
+        self._deaths.end()
 
     def _fail(self, page: Page, error: str, message: str) -> None:
         self._tally.fail("pages", error)
