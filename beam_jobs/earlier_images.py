@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from beam_jobs import io
 from beam_jobs.config import ImagesSection
 from beam_jobs.earlier import EarlierRun, read_earlier
+from beam_jobs.parts import table_path
 from beam_jobs.rows import row_groups
 from beam_jobs.stages import IMAGES
 from filters.consent.policy import Policy
@@ -138,14 +139,15 @@ class ReadKnown(beam.PTransform):  # type: ignore[misc]
         super().__init__()
         since = time.time_ns() // 1_000_000 - int(section.known_days * _DAY)
         bounds = {name: getattr(section, name) for name in _BOUND_OF.values()}
-        self._files = [(run, number) for run in runs for number in range(len(run.paths("image_results")))]
+        parts = {run.root: len(run.paths("image_results")) for run in runs}
+        self._parts = [(root, number) for root, count in parts.items() for number in range(count)]
         self._read = partial(known_rows, since=since, bounds=bounds, heard=_heard(section, policy))
 
     def expand(self, asking: beam.PCollection) -> beam.PCollection:
         """Join both by the hash of the address."""
         known = (
             asking.pipeline
-            | "EarlierFiles" >> beam.Create(self._files)
+            | "EarlierParts" >> beam.Create(self._parts)
             | "ReadEarlier" >> beam.FlatMapTuple(self._read)
         )
         addresses = asking | "HashAddresses" >> beam.FlatMap(_hashed) | "EachAddress" >> beam.Distinct()
@@ -171,21 +173,20 @@ def _tell(
 
 
 def known_rows(
-    run: EarlierRun, number: int, since: int, bounds: Mapping[str, int], heard: Set[str]
+    run: str, number: int, since: int, bounds: Mapping[str, int], heard: Set[str]
 ) -> Iterator[KnownRow]:
-    """What a part of ``run`` knows and has seen after ``since`` (milliseconds since 1970).
+    """What a part of the run at ``run`` knows and has seen after ``since`` (milliseconds since 1970).
 
     Failures count whose bounds were no lower than ``bounds``. If hosts were not asked all that is in ``heard``, nobody
     knows whether they refuse, and nothing counts but hits of deny-lists.
     """
-    path = run.paths("image_results")[number]
+    path = io.join(run, table_path("image_results", number))
     with io.open_read(path) as stream:
         metadata = pq.read_schema(stream).metadata or {}
     then, asked = json.loads(metadata.get(_BOUNDS, b"{}")), json.loads(metadata.get(_HEARD, b"[]"))
     unheard = not heard <= set(asked)
     held = {status for status, name in _BOUND_OF.items() if then.get(name, 0) < bounds[name]}
-    images = run.paths("images")
-    logs = row_groups(run.paths("fetch_log")[number], _LOGGED)
+    logs = row_groups(io.join(run, table_path("fetch_log", number)), _LOGGED)
     for table, log in zip(row_groups(path, _READ), logs, strict=True):
         times = log.column("fetched_at").cast(pa.int64()).to_pylist()
         firsts = log.column("first_status").to_pylist()
@@ -193,24 +194,24 @@ def known_rows(
             if row["status"] == FetchStatus.DENYLIST:
                 yield row["url"], _denied(row["url"], run, at)
             elif at is not None and at >= since and not unheard:
-                for item in _of_row(row, at, first, run.root, images):
+                for item in _of_row(row, at, first, run):
                     if item.result.status not in held:
                         yield withheld(item.result.url), item
 
 
-def _denied(url: str, run: EarlierRun, at: int | None) -> Known:
-    detail = f"earlier:{run.root}"
-    return Known(FetchResult(url, FetchStatus.DENYLIST, fetched_at=at or 0, detail=detail), run.root)
+def _denied(url: str, run: str, at: int | None) -> Known:
+    detail = f"earlier:{run}"
+    return Known(FetchResult(url, FetchStatus.DENYLIST, fetched_at=at or 0, detail=detail), run)
 
 
-def _of_row(row: dict[str, Any], at: int, first: str | None, run: str, images: list[str]) -> Iterator[Known]:
+def _of_row(row: dict[str, Any], at: int, first: str | None, run: str) -> Iterator[Known]:
     status = FetchStatus(row["status"])
     detail = f"known from {run}"
     url = row["fetched_url"] or row["url"]
     head = {name: row[name] for name in _HEAD} | {name: tuple(row[name] or ()) for name in ("via", "signals")}
     result = FetchResult(url, status, fetched_at=at, detail=detail, **head)
     if status is FetchStatus.OK:
-        yield Known(result, run, images[row["part"]], row["offset"])
+        yield Known(result, run, io.join(run, table_path("images", row["part"])), row["offset"])
     elif status in FINAL and first is None:  # else nobody knows what the address itself said with its failure
         yield Known(result, run)
 

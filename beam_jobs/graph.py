@@ -32,6 +32,9 @@ FUNCTIONS: Final = {
 }
 """Fields of a ParDo's payload that must be empty, and what it means if one is not."""
 
+MAX_BYTES: Final = 10_000_000
+"""Of a whole graph: Dataflow takes no larger one. The paths of a crawl's 90,000 archives are 7 MB in it."""
+
 
 def check(graph: api.Pipeline, where: str) -> None:
     """Raise ``Misconfigured`` if there is anything in ``graph`` that not every runner does."""
@@ -43,6 +46,12 @@ def check(graph: api.Pipeline, where: str) -> None:
 def faults(graph: api.Pipeline) -> Iterator[str]:
     """What in ``graph`` some runner cannot do: the step, the fact, and what to do instead."""
     components = graph.components
+    if (size := graph.ByteSize()) > MAX_BYTES:
+        largest = max(components.transforms.values(), key=lambda step: len(step.spec.payload))
+        yield (
+            f"step {largest.unique_name!r} has {len(largest.spec.payload) / 1e6:.1f} MB of a graph of {size / 1e6:.1f} "
+            f"MB, and Dataflow takes {MAX_BYTES / 1e6:.0f}; give it paths or numbers, and let workers read the rest"
+        )
     consumers: dict[str, set[str]] = defaultdict(set)
     for step in _steps(components, graph.root_transform_ids):
         name = f"step {step.unique_name!r}"

@@ -31,6 +31,11 @@ FAILED: Final = "failed/part-*.json"
 """What attempts that failed have left, in the same folder."""
 
 
+def table_path(folder: str, number: int) -> str:
+    """Where below the output the table of part ``number`` in ``folder`` lies."""
+    return f"{folder}/part-{number:05d}.parquet"
+
+
 class PartReport(msgspec.Struct, frozen=True):
     """What a finished part wrote and counted, and the ``seconds`` that the last attempt took."""
 
@@ -120,7 +125,7 @@ class Part:
 
         One that is ``optional`` is there only if it has rows.
         """
-        path = f"{folder}/{name or f'part-{self.number:05d}.parquet'}"
+        path = f"{folder}/{name}" if name else table_path(folder, self.number)
         temporary = io.join(self.space.folder, "temporary", f"{uuid.uuid4().hex}.parquet")
         stream = io.open_write(temporary)
         file = ParquetFile(stream, schema, options, remember=remember)

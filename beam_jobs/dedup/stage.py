@@ -24,7 +24,7 @@ from beam_jobs.dedup.passes import IMAGE_SET, NODES, SAME_TEXT, URL, KeyPass
 from beam_jobs.dedup.sign import sign_part
 from beam_jobs.earlier import EarlierRun
 from beam_jobs.part_files import PartFiles
-from beam_jobs.parts import REPORTS, Workspace, read_reports
+from beam_jobs.parts import REPORTS, Workspace, read_reports, table_path
 from beam_jobs.progress import Step
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
@@ -77,7 +77,7 @@ class _Work(msgspec.Struct, frozen=True):
     @property
     def job(self) -> Job:
         """What the passes see."""
-        own = [io.join(self.space.root, f"signatures/part-{n:05d}.parquet") for n in range(len(self.paths))]
+        own = [io.join(self.space.root, table_path("signatures", n)) for n in range(len(self.paths))]
         theirs = [(path, age) for age, run in enumerate(self.earlier) for path in run.paths("signatures")]
         placed = enumerate([*((path, OWN) for path in own), *theirs])
         sources = tuple(Source(number, path, age) for number, (path, age) in placed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -16,6 +18,14 @@ from archives import page, write_warc
 from faultserver import FaultServer, picture, reply, serving
 
 from beam_jobs.cli import main
+from beam_jobs.config import ImagesSection
+from beam_jobs.earlier import EarlierRun
+from beam_jobs.earlier_images import ReadKnown
+from beam_jobs.parts import table_path
+from beam_jobs.stages import IMAGES
+from filters.consent.policy import Policy
+from obelics_pipeline.accounting import Tally
+from obelics_pipeline.manifest import FileEntry, Manifest
 from obelics_pipeline.registry.compiling import compile_registry
 
 LARGE = picture("PNG", (300, 200)) + b"\0" * 40_000
@@ -235,6 +245,20 @@ def test_hosts_that_were_not_asked_all_of_it_are_asked_again(
 
 def test_hosts_that_were_asked_more_are_not_asked_again(again: Again, first: Path) -> None:
     assert again.run([first], {"robots": False}, {"ai_agents": ["ccbot"]}) == ASKED_AGAIN
+
+
+def test_a_thousand_parts_of_an_earlier_run_are_a_small_graph() -> None:
+    folders = ("image_results", "fetch_log", "images")
+    files = [
+        FileEntry(table_path(folder, part), 1, 1, os.urandom(32).hex())
+        for folder in folders
+        for part in range(1000)
+    ]
+    manifest = Manifest("images", "", "", "", (), tuple(files), Tally())
+    pipeline = beam.Pipeline("FnApiRunner")
+    read = ReadKnown([EarlierRun("s3://bucket/run", IMAGES, manifest)], ImagesSection(), Policy())
+    _ = pipeline | beam.Create([(0, ("http://a.example/",))]) | read
+    assert pipeline.to_runner_api().ByteSize() < 100_000
 
 
 def body(run: Path, name: str) -> bytes:

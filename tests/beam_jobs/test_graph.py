@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import apache_beam as beam
@@ -11,7 +12,7 @@ from apache_beam.testing import test_stream
 from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import FixedWindows
 
-from beam_jobs.graph import check, faults
+from beam_jobs.graph import MAX_BYTES, check, faults
 from beam_jobs.runner import BeamOptions, run
 from obelics_pipeline.errors import Misconfigured, RunFailed
 
@@ -63,6 +64,10 @@ def pairs_again(pipeline: beam.Pipeline) -> beam.PCollection:
     return pipeline | "Again" >> beam.Create([("b", 2)])
 
 
+def large(pipeline: beam.Pipeline) -> None:
+    _ = pipeline | "Random" >> beam.Create([os.urandom(MAX_BYTES)], reshuffle=False)
+
+
 def combine_globally(pipeline: beam.Pipeline) -> None:
     _ = pairs(pipeline) | beam.Values() | beam.CombineGlobally(sum)
 
@@ -106,6 +111,7 @@ GRAPHS: dict[str, tuple[Callable[[beam.Pipeline], object], list[str]]] = {
     "an endless source": (lambda p: p | "Bad" >> test_stream.TestStream(), ["step 'Bad' never ends"]),
     "flatten and group": (flatten_and_group, ["is both flattened and grouped"]),
     "flatten and reshuffle": (flatten_and_reshuffle, ["is both flattened and grouped"]),
+    "too large": (large, ["MB, and Dataflow takes 10; give it paths"]),
     "global combine": (combine_globally, ["has a side input"]),
 }
 
