@@ -10,26 +10,33 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from typing import Final
 
 import msgspec
 
 from beam_jobs import events, io
 from beam_jobs.parts import FAILED, REPORTS, Attempt, PartReport, Workspace
+from beam_jobs.ranged import give_up_at_once
 from obelics_pipeline.accounting import OUTCOMES, Level, Tally, total
+from obelics_pipeline.errors import ObelicsError
 
 INTERVAL: Final = 0.5
 """Seconds between two looks at local reports; remote ones are looked at twenty times less often."""
 
 IDLE: Final = 50
-"""At least so many times as long as a look takes is the wait before the next one: it costs 2% of a core at most."""
+"""So many times as long as a look took is the wait before the next one, which makes 2% of a core."""
+
+LONGEST: Final = 60.0
+"""Seconds between two looks at most: listing the reports of a crawl alone takes minutes."""
 
 AT_ONCE: Final = 2_000
-"""Reports that are read in one look."""
+"""Reports that are held in memory at once."""
+
+LAST: Final = 60.0
+"""Seconds that the end of a stage waits for the last look."""
 
 LINE_EVERY: Final = 15.0
 """Seconds between two plain lines."""
@@ -125,11 +132,14 @@ class Watcher:
 
     def __init__(self, space: Workspace, parts: int, steps: Sequence[Step] = ()) -> None:
         self.root, self.stage, self.parts = space.root, space.stage, parts
+        self.over = False
+        """Whether nobody waits for another look."""
         self._space = space
         self._steps = list(steps)
         self._all = len(steps)
         self._seen: set[str] = set()
-        self._listed = 0
+        self._old: set[str] | None = None
+        """What an earlier run left and nobody has read yet; None before the first look."""
         self._tally = Tally()
         self._failures: Counter[int] = Counter()
         self._began: tuple[float, int, int] | None = None
@@ -138,18 +148,20 @@ class Watcher:
     def look(self) -> Progress:
         """How far the stage is; tells the events of parts that are new."""
         step = self._step()
-        paths = io.sizes_below(self._space.folder, REPORTS)
-        self._listed = len(paths)
-        self._note_failures()
-        self._read(paths)
-        progress = Progress(self._space.stage, self._listed, self.parts, self._tally, step)
-        taken, now = progress.level[1].entered, time.monotonic()
+        reports, failed = (io.sizes_below(self._space.folder, pattern) for pattern in (REPORTS, FAILED))
+        done, now = len(reports), time.monotonic()
+        if self._old is None:
+            self._old = {*reports, *failed}
+        for paths, take in ((failed, self._take_failures), (reports, self._take_reports)):
+            new = [path for path in paths if path not in self._seen]
+            for start in range(0, len(new), AT_ONCE):
+                self._take(new[start : start + AT_ONCE], self._old, take)
+        progress = Progress(self._space.stage, done, self.parts, self._tally, step)
+        taken = progress.level[1].entered
         if self._began is None or step:
-            self._began = now, self._listed, taken
+            self._began = now, done, taken
         began, before, had = self._began
-        return msgspec.structs.replace(
-            progress, new=self._listed - before, taken=taken - had, seconds=now - began
-        )
+        return msgspec.structs.replace(progress, new=done - before, taken=taken - had, seconds=now - began)
 
     def _step(self) -> str:
         """What is done before the parts, those of an interrupted run included."""
@@ -164,33 +176,34 @@ class Watcher:
             self._steps.pop(0)
         return ""
 
-    def _read(self, paths: Iterable[str]) -> None:
-        first = self._began is None
-        new = list(islice((path for path in paths if path not in self._seen), AT_ONCE))
-        self._seen.update(new)
-        reports = []
-        for path, data in zip(new, self._contents(new), strict=True):
-            report = msgspec.json.decode(data, type=PartReport)
-            reports.append(report)
-            if not first:
-                self._tell_part(path, report)
-        self._tally = total([self._tally, *(report.tally for report in reports)])
+    def _take(
+        self, paths: list[str], old: set[str], take: Callable[[dict[str, bytes], set[str]], None]
+    ) -> None:
+        """Read ``paths`` and ``take`` what they hold; if they cannot be read now, the next look does."""
+        take(dict(zip(paths, self._contents(paths), strict=True)), old)
+        self._seen.update(paths)
+        old.difference_update(paths)
 
     def _contents(self, paths: list[str]) -> list[bytes]:
         if io.is_local(self._space.root):
             return [io.read_bytes(path) for path in paths]
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(16, initializer=give_up_at_once) as pool:
             return list(pool.map(io.read_bytes, paths))
 
-    def _note_failures(self) -> None:
-        for path in io.sizes_below(self._space.folder, FAILED):
-            if path not in self._seen:
-                self._seen.add(path)
-                attempt = msgspec.json.decode(io.read_bytes(path), type=Attempt)
-                if self._began is not None:  # else it is one of an earlier run
-                    self._failures[attempt.part] += 1
-                    facts = msgspec.structs.asdict(attempt)
-                    events.tell("part_failed", logging.WARNING, stage=self.stage, **facts)
+    def _take_failures(self, contents: dict[str, bytes], old: set[str]) -> None:
+        for path, data in contents.items():
+            attempt = msgspec.json.decode(data, type=Attempt)
+            if path not in old:
+                self._failures[attempt.part] += 1
+                facts = msgspec.structs.asdict(attempt)
+                events.tell("part_failed", logging.WARNING, stage=self.stage, **facts)
+
+    def _take_reports(self, contents: dict[str, bytes], old: set[str]) -> None:
+        reports = {path: msgspec.json.decode(data, type=PartReport) for path, data in contents.items()}
+        for path, report in reports.items():
+            if path not in old:
+                self._tell_part(path, report)
+        self._tally = total([self._tally, *(report.tally for report in reports.values())])
 
     def _tell_part(self, path: str, report: PartReport) -> None:
         part = int(path.rpartition("-")[2].removesuffix(".json"))
@@ -216,23 +229,23 @@ def watch(watcher: Watcher, say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(LAST)
+        watcher.over = True
 
 
 def _looks(watcher: Watcher, stop: threading.Event) -> Iterator[Progress]:
     """One look every interval, and a last one when the work is over; every now and then one is told as an event."""
     base = INTERVAL if io.is_local(watcher.root) else INTERVAL * 20
+    give_up_at_once()
     told, over = time.monotonic(), False
     while True:
         started = time.monotonic()
         try:
             progress = watcher.look()
-        except (
-            OSError,
-            ValueError,
-            ImportError,
-        ):  # storage that does not answer now: the next look may see it
-            progress = None
+        except (OSError, ValueError, ImportError, ObelicsError):
+            progress = None  # storage does not answer now: the next look may see it
+        if watcher.over:
+            return
         if progress is not None:
             if over or started - told >= LINE_EVERY:
                 told = started
@@ -240,7 +253,7 @@ def _looks(watcher: Watcher, stop: threading.Event) -> Iterator[Progress]:
             yield progress
         if over:
             return
-        over = stop.wait(max(base, IDLE * (time.monotonic() - started)))
+        over = stop.wait(max(base, min(LONGEST, IDLE * (time.monotonic() - started))))
 
 
 def _tell_progress(progress: Progress) -> None:

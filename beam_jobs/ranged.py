@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import threading
 import time
 from typing import Any, BinaryIO, Final, Protocol, cast
 from urllib.parse import urlsplit
@@ -33,6 +34,14 @@ UNREACHED: Final = 2
 
 _answering: Final[set[str]] = set()
 """The servers, or buckets, that answered this process."""
+
+
+_thread: Final = threading.local()
+
+
+def give_up_at_once() -> None:
+    """Make one attempt at everything in this thread from now on, for what may as well be read later."""
+    _thread.attempts = 1
 
 
 class Broken(OSError):
@@ -91,7 +100,7 @@ class Patience:
             raise InputError(f"{self._what}: cannot be reached: {why}; is the address right?")
         delay = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self._failures - 1)) * random.uniform(0.5, 1)
         delay = max(delay, min(why.after or 0.0, LONGEST_ASKED))
-        if self._failures >= ATTEMPTS or time.monotonic() + delay > self._until:
+        if self._failures >= getattr(_thread, "attempts", ATTEMPTS) or time.monotonic() + delay > self._until:
             raise RunFailed(
                 f"{self._what}: given up after {self._failures} attempts ({why}); run the command again later"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from beam_jobs.parts import REPORTS, Part, Workspace, counting, run_part
 from beam_jobs.progress import Progress, Step, Watcher, watch
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import RunFailed
+from tests.s3server import misbehave
 
 
 def tally(entered: int, kept: int, **rejected: int) -> Tally:
@@ -142,6 +144,74 @@ def test_lines_are_told_where_there_is_no_terminal(space: Workspace, monkeypatch
         run_part(space, 1, work)
     assert said[-1].startswith("filter: 2 of 2 parts; 6 documents, 4 kept (language 2)")
     assert len(said) >= 2
+
+
+def test_all_that_an_earlier_run_left_is_old_and_all_else_is_new(
+    space: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "AT_ONCE", 10)
+    log = tmp_path / "events.jsonl"
+    events.listen("text", str(log))
+    for number in range(45):
+        run_part(space, number, work)
+    watcher = Watcher(space, 100)
+    assert watcher.look().tally.level("documents").entered == 45 * 3
+    for number in range(45, 70):
+        run_part(space, number, work)
+    now = watcher.look()
+    events.listen("text", None)
+    assert (now.done, now.new, now.taken, now.tally.level("documents").entered) == (70, 25, 75, 210)
+    assert [json.loads(line)["part"] for line in log.read_text().splitlines()] == list(range(45, 70))
+
+
+def test_a_report_that_cannot_be_read_now_is_read_by_the_next_look(space: Workspace) -> None:
+    run_part(space, 0, work)
+    run_part(space, 1, work)
+    watcher, path = Watcher(space, 2), Path(space.report_path(1))
+    report = path.read_bytes()
+    path.write_bytes(report[:-1])
+    with pytest.raises(ValueError, match="truncated"):
+        watcher.look()
+    path.write_bytes(report)
+    assert watcher.look().tally.level("documents").entered == 6
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_store_that_is_busy_is_looked_at_again(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0.01)
+    monkeypatch.setattr(progress, "LONGEST", 0.01)
+    space = Workspace("s3://bucket/run", "filter", "0" * 32)
+    said: list[str] = []
+    with watch(Watcher(space, 1), said.append):
+        run_part(space, 0, work)
+        misbehave(bucket, busy=1)
+        time.sleep(5)  # three attempts of boto3 and one of ours
+        misbehave(bucket)
+    assert said[-1].startswith("filter: 1 of 1 parts; 3 documents")
+    assert capfd.readouterr().err == ""
+
+
+def test_the_end_does_not_wait_for_a_look_that_hangs(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    class Hanging(Watcher):
+        def look(self) -> Progress:
+            answers.wait()
+            return super().look()
+
+    monkeypatch.setattr(progress, "LAST", 0.1)
+    said: list[str] = []
+    before = set(threading.enumerate())
+    with watch(Hanging(space, 1), said.append):
+        (thread,) = set(threading.enumerate()) - before
+    answers.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert said == []
 
 
 def test_looking_at_many_parts_costs_little(space: Workspace) -> None:
