@@ -44,7 +44,8 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
     """What one task reads of a WARC file or of plain NDJSON. Part of the result: it decides which document is in
     which file."""
     max_failed_share: Share = 0.01
-    """The job fails if more pages than this share cannot be turned into documents."""
+    """The job fails if more pages than this share cannot be turned into documents. No part of the result: asked when
+    all parts are done, so that they stay done when it is raised."""
     gap_bytes: Annotated[int, msgspec.Meta(ge=0)] = 16_384
     """Between two selected records, up to which both are read in one request: the rest of a capture (its request and
     metadata) is about as long; what is read in vain stays below a fifth in any case. No part of the result."""
@@ -54,8 +55,9 @@ class ExtractSection(ExtractOptions, frozen=True, forbid_unknown_fields=True):
 
     @property
     def result(self) -> dict[str, Any]:
-        """What the result depends on: not how fast archives are read."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if name != "connections"}
+        """What the result depends on: not how fast archives are read, nor how many failures are too many."""
+        others = {"connections", "gap_bytes", "max_failed_share"}
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if name not in others}
 
 
 class ImagesSection(FetchOptions, frozen=True, forbid_unknown_fields=True):
