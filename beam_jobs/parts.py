@@ -140,6 +140,20 @@ class Part:
         return self._scratch
 
     def finish(self, tally: Tally) -> PartReport:
+        """Publish what was written, or drop it if another attempt at the part was finished before: then its report.
+
+        Two attempts that end at the same moment both publish. That does not matter where they write the same bytes. In
+        ``images`` a report may then name a file of the other attempt: one of another length is no finished part.
+        """
+        if done := self.space.report(self.number):
+            self.abandon()
+        else:
+            done = self._publish(tally)
+        if self._scratch is not None:
+            io.remove([self._scratch])
+        return done
+
+    def _publish(self, tally: Tally) -> PartReport:
         """Close and rename all files, then write the report."""
         tally.check(f"{self.space.stage}, part {self.number}")
         for _, _, stream, file in self._open:
@@ -154,8 +168,6 @@ class Part:
             entries.append(FileEntry(path, file.rows, file.length, file.sha256))
         report = PartReport(tuple(entries), tally, round(time.monotonic() - self._began, 3))
         io.write_atomically(self.space.report_path(self.number), msgspec.json.encode(report))
-        if self._scratch is not None:
-            io.remove([self._scratch])
         return report
 
     def abandon(self) -> None:

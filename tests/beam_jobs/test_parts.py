@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.testing.util import assert_that
 
-from beam_jobs.parts import Part, Workspace, counting, read_reports, run_part
+from beam_jobs.parts import Part, PartReport, Workspace, counting, read_reports, run_part
 from beam_jobs.rows import Writer, flat_writer
 from beam_jobs.transforms import DoPart, GiveToParts
 from obelics_pipeline.accounting import Tally
@@ -52,6 +52,21 @@ def test_a_part_writes_its_files_and_then_its_report(space: Workspace) -> None:
 def test_a_part_that_is_done_is_not_done_again(space: Workspace) -> None:
     first = run_part(space, 0, partial(write_failures, names=["a"]))
     assert run_part(space, 0, partial(write_failures, names=["b"])) == first
+
+
+def test_an_attempt_that_ends_after_another_changes_nothing(space: Workspace) -> None:
+    first: list[PartReport] = []
+
+    def late(part: Part) -> Tally:
+        Path(part.scratch()).parent.mkdir(parents=True)
+        Path(part.scratch()).write_text("what both attempts share")
+        first.append(run_part(space, 0, partial(write_failures, names=["a"])))
+        return write_failures(part, ["b", "c"])
+
+    assert run_part(space, 0, late) == first[0] == space.report(0)
+    (entry,) = first[0].files
+    assert pq.read_table(Path(space.root, entry.path)).column("url").to_pylist() == ["a"]
+    assert files(space) == {entry.path, f"_work/test-{'f' * 16}/reports/part-00000.json"}
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut"])
