@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import apache_beam as beam
@@ -34,9 +35,9 @@ def plan(session: Session) -> Plan:
     section = session.config.extract
     counts = [len(_cut(entry.path, entry.bytes, section.range_bytes)) for entry in session.archives]
     chosen = any(is_selection(entry.path) for entry in session.archives)
-    firsts = [sum(counts[:index]) for index in range(len(counts))]
+    firsts = accumulate(counts, initial=0)
     made = stages.plan(session, EXTRACT, session.config.result_of("extract"), session.archives, sum(counts))
-    archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=True)]
+    archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=False)]
 
     work = partial(extract_part, section=section, manners=session.config.manners)
 

@@ -99,6 +99,8 @@ def discard(stream: BinaryIO, path: str) -> None:
 
 def read_bytes(path: str) -> bytes:
     """All bytes of ``path``."""
+    if s3.is_s3(path):
+        return ranged.read_range(s3.S3Source(path), 0, None)
     with open_read(path) as stream:
         return stream.read()
 
@@ -169,13 +171,15 @@ def size(path: str, manners: Manners | None = None) -> int | None:
 
 def remove(paths: Iterable[str]) -> None:
     """Remove files; one that is gone already does not matter."""
+    objects = []
     for path in paths:
         if is_local(path):
             Path(path).unlink(missing_ok=True)
         elif s3.is_s3(path):
-            s3.remove([path])
+            objects.append(path)
         elif _remote().exists(path):
             _remote().delete([path])
+    s3.remove(objects)
 
 
 def remove_tree(folder: str) -> None:
@@ -184,8 +188,6 @@ def remove_tree(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(folder))
-    elif s3.is_s3(folder):
-        s3.remove(sizes_below(folder, "**"))
     else:
         remove(sizes_below(folder, "**"))
 

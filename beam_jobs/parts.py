@@ -11,8 +11,9 @@ import socket
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -197,11 +198,25 @@ def run_part(space: Workspace, number: int, work: Callable[[Part], Tally]) -> Pa
 
 
 def read_reports(space: Workspace, parts: int) -> list[PartReport]:
-    """The reports of all parts in order; a part without one raises ``RunFailed``."""
+    """The reports of all parts in order; a part without one raises ``RunFailed``.
+
+    There may be a million: each costs one read, and what it names is looked for in listings of the folders.
+    """
+    paths = [space.report_path(number) for number in range(parts)]
+    there = io.sizes_below(space.folder, REPORTS)
+    written = list(takewhile(there.__contains__, paths))
     with ThreadPoolExecutor(16) as pool:  # remote reports take their time
-        found = list(pool.map(space.report, range(parts)))
-    reports = [report for report in found if report is not None]
-    if len(reports) < parts:
-        first = found.index(None)
-        raise RunFailed(f"{space.stage}: part {first} of {parts} was not written; run the command again")
-    return reports
+        reports = [msgspec.json.decode(data, type=PartReport) for data in pool.map(io.read_bytes, written)]
+    lost = set(missing(space.root, [entry for report in reports for entry in report.files]))
+    whole = list(takewhile(lambda report: lost.isdisjoint(report.files), reports))
+    if len(whole) < parts:
+        raise RunFailed(f"{space.stage}: part {len(whole)} of {parts} was not written; run the command again")
+    return whole
+
+
+def missing(root: str, entries: Collection[FileEntry]) -> Iterator[FileEntry]:
+    """Those of ``entries`` that are not below ``root`` in their recorded length; each folder is listed once."""
+    lengths: dict[str, int] = {}
+    for folder in {entry.path.rpartition("/")[0] for entry in entries}:
+        lengths |= io.sizes_below(root, f"{folder}/*")
+    return (entry for entry in entries if lengths.get(io.join(root, entry.path)) != entry.bytes)

@@ -204,7 +204,7 @@ def buffered(source: Source) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(file, BUFFER))
 
 
-def read_range(source: Source, start: int, stop: int) -> bytes:
-    """The bytes of ``[start, stop)`` of a remote file; fewer if it ends before."""
+def read_range(source: Source, start: int, stop: int | None) -> bytes:
+    """The bytes of ``[start, stop)`` of a remote file, by one request; fewer if it ends before."""
     with RangedFile(source, start, stop) as file:
         return file.readall()

@@ -11,7 +11,7 @@ import msgspec
 
 from beam_jobs import events, io, runner
 from beam_jobs.config import Config, section_hash
-from beam_jobs.parts import Workspace, read_reports
+from beam_jobs.parts import Workspace, missing, read_reports
 from beam_jobs.progress import Step, Watcher, watch
 from beam_jobs.runner import BeamOptions
 from obelics_pipeline import manifest as manifests
@@ -228,10 +228,7 @@ def read_manifest(root: str, layout: Layout) -> Manifest:
 
 def damaged(root: str, found: Manifest) -> str | None:
     """The path of the first file of a manifest that is not there in its recorded length, if any."""
-    lengths: dict[str, int] = {}
-    for folder in {entry.path.rpartition("/")[0] for entry in found.files}:
-        lengths |= io.sizes_below(root, f"{folder}/*")
-    return next((e.path for e in found.files if lengths.get(io.join(root, e.path)) != e.bytes), None)
+    return next((entry.path for entry in missing(root, found.files)), None)
 
 
 def input_of(found: Manifest, layout: Layout) -> InputEntry:

@@ -102,6 +102,14 @@ def test_all_parts_have_to_be_there(space: Workspace) -> None:
         read_reports(space, 2)
 
 
+def test_all_files_of_all_parts_have_to_be_there(space: Workspace) -> None:
+    reports = [run_part(space, n, partial(write_failures, names=["a"] * n)) for n in range(3)]
+    assert read_reports(space, 3) == reports
+    Path(space.root, reports[1].files[0].path).write_bytes(b"cut")
+    with pytest.raises(RunFailed, match="part 1 of 3 was not written"):
+        read_reports(space, 3)
+
+
 def test_a_job_does_every_part_and_counts_in_beam(space: Workspace) -> None:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         tasks = pipeline | beam.Create([(0, ["a", "b"]), (1, ["c"])])

@@ -7,16 +7,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.retries import standard
+from msgspec import json
 
 from beam_jobs import io, ranged, s3
 from beam_jobs.cli import main
+from beam_jobs.parts import PartReport, Workspace, read_reports
+from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
+from obelics_pipeline.manifest import FileEntry
 from tests.s3server import misbehave
 
 pytestmark = pytest.mark.timeout(900)  # whole builds, also where others are at work
@@ -63,6 +68,36 @@ def upload(archive: Path) -> str:
     path = f"s3://bucket/{archive.name}"
     io.write_atomically(path, archive.read_bytes())
     return path
+
+
+@pytest.fixture
+def requests(bucket: str) -> Iterator[list[str]]:
+    """The names of the requests that this process makes."""
+    made: list[str] = []
+
+    def note(model: Any, **more: Any) -> None:
+        made.append(model.name)
+
+    events = s3._client().meta.events
+    events.register("before-call.s3", note, unique_id="test")
+    yield made
+    events.unregister("before-call.s3", unique_id="test")
+
+
+def test_what_the_driver_asks_of_each_part_is_one_request(requests: list[str]) -> None:
+    space = Workspace(OUT, "test", "f" * 32)
+    parts = 20
+    for number in range(parts):
+        entries = tuple(FileEntry(f"{folder}/part-{number:05d}.parquet", 1, 4, "") for folder in ("a", "b"))
+        for entry in entries:
+            io.write_atomically(f"{OUT}/{entry.path}", b"rows")
+        io.write_atomically(space.report_path(number), json.encode(PartReport(entries, Tally())))
+    requests.clear()
+    assert len(read_reports(space, parts)) == parts
+    assert Counter(requests) == {"GetObject": parts, "ListObjectsV2": 3}
+    requests.clear()
+    io.remove(io.sizes(f"{OUT}/a/*"))
+    assert requests == ["ListObjectsV2", "DeleteObjects"]
 
 
 def test_a_build_in_a_bucket_is_that_on_a_disk(
