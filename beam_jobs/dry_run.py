@@ -12,14 +12,22 @@ from rich.table import Table
 
 from beam_jobs import io, stages
 from beam_jobs.build import PLANS, check
+from beam_jobs.config import load
 from beam_jobs.inputs import is_selection
 from beam_jobs.parts import REPORTS, Workspace
 from beam_jobs.selected import LENGTH
 from beam_jobs.stages import LAYOUTS, Layout, Session
-from obelics_pipeline.estimate import Flow, Work, archives, estimate
+from obelics_pipeline.estimate import Contents, Flow, Work, archives, estimate
 from obelics_pipeline.manifest import InputEntry, Manifest
 from obelics_pipeline.rates import RATES
 from obelics_pipeline.selection import open_selection
+from obelics_pipeline.wikimedia import dump
+
+USUAL: Final = "default"
+"""The configuration with which shares were measured."""
+
+DECIDING: Final = ("text", "filter", "dedup", "assemble")
+"""Its sections on which they depend."""
 
 HEADS: Final = ("stage", "state", "parts", "reads", "core-hours", "takes", "writes", "cost")
 
@@ -44,10 +52,12 @@ def dry_run(session: Session, names: Sequence[str], console: Console) -> None:
 def steps_of(session: Session, names: Sequence[str]) -> Iterator[Step]:
     """The stages in order, each with what it would take; after one that has to run, estimates follow from estimates."""
     flow, after = _given(session, names[0]), ""
+    export = session.config.export
+    contents = Contents(images=export.images != "none", pairs=export.pairs != "off")
     for layout in (layout for layout in LAYOUTS if layout.stage in names):
         name = layout.stage
         if after:
-            work = estimate(name, flow)
+            work = estimate(name, flow, contents)
             yield Step(name, f"after {after}", None, work)
         else:
             made = PLANS[name](session)
@@ -55,7 +65,7 @@ def steps_of(session: Session, names: Sequence[str]) -> Iterator[Step]:
                 yield Step(name, "done before")
                 flow = handed_on(layout, found, flow)
                 continue
-            finished, work = _finished_parts(made.space), estimate(name, flow)
+            finished, work = _finished_parts(made.space), estimate(name, flow, contents)
             state = f"resumed, has {finished:,} of {made.parts:,} parts" if finished else "to run"
             left = max(made.parts - finished, 0)
             yield Step(name, state, left, work.share(left / made.parts if made.parts else 1))
@@ -76,10 +86,16 @@ def _given(session: Session, first: str) -> Flow:
 
 
 def _all_archives(entries: Iterable[InputEntry]) -> Flow:
-    flows = [
-        _selected(entry.path) if is_selection(entry.path) else archives(entry.bytes) for entry in entries
-    ]
-    return Flow(sum(flow.documents for flow in flows), sum(flow.size for flow in flows))
+    flows = [_archive(entry) for entry in entries]
+    sums = (sum(getattr(flow, name) for flow in flows) for name in ("documents", "size", "packed"))
+    documents, size, packed = sums
+    return Flow(documents, size, packed=packed)
+
+
+def _archive(entry: InputEntry) -> Flow:
+    if is_selection(entry.path):
+        return _selected(entry.path)
+    return archives(entry.bytes, compressed=entry.path.partition("?")[0].endswith((".gz", ".tgz")))
 
 
 def _selected(path: str) -> Flow:
@@ -172,4 +188,23 @@ def _remarks(session: Session, names: Sequence[str]) -> Iterator[str]:
     )
     sources = dict.fromkeys(f"{rate.source} ({rate.date})" for rate in RATES.values())
     yield f"Rates and shares kept are those of: {'; '.join(sources)}. Other pages have others."
+    if named := list(ignored(session, names)):
+        yield f"Not reckoned with: {'; '.join(named)}."
     yield "Nothing was written."
+
+
+def ignored(session: Session, names: Sequence[str]) -> Iterator[str]:
+    """What makes the work another one, and no rate tells how much."""
+    config, usual = session.config, load(USUAL)
+    if "extract" in names and any(dump.is_dump(entry.path) for entry in session.archives):
+        yield "that dumps of Wikimedia's are no WARC files"
+    deciding = [name for name in DECIDING if name in ("text", *names)]
+    if others := [name for name in deciding if getattr(config, name) != getattr(usual, name)]:
+        yield f"sections that differ from those of '{USUAL}' ({', '.join(others)})"
+    given = {
+        "--against": "dedup" in names and session.against,
+        "--earlier": "images" in names and config.images.earlier,
+        "images.scorer": "images" in names and config.images.scorer,
+        "export.faces": "export" in names and config.export.faces,
+    }
+    yield from (name for name, value in given.items() if value)

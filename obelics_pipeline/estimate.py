@@ -30,13 +30,15 @@ class CostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Flow(msgspec.Struct, frozen=True):
     """What a stage hands to the next one; archives hold ``documents`` that are pages yet.
 
-    ``size`` and ``image_size`` are the bytes of tables and of images.
+    ``size`` and ``image_size`` are the bytes of tables and of images; ``packed`` those of archives if all of them were
+    compressed.
     """
 
     documents: float
     size: float
     images: float = 0
     image_size: float = 0
+    packed: float = 0
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -69,14 +71,27 @@ class Work(msgspec.Struct, frozen=True):
         return self.seconds / 3600 * prices.core_hour + kept + self.moved / GB * prices.gb_moved
 
 
-def estimate(stage: str, given: Flow) -> Work:
+class Contents(msgspec.Struct, frozen=True):
+    """What the dataset is to have: the bytes of images, and pairs."""
+
+    images: bool = True
+    pairs: bool = True
+
+    @property
+    def copies(self) -> float:
+        """How often it has each image."""
+        return self.images * (1 + self.pairs * _rate("pairs"))
+
+
+def estimate(stage: str, given: Flow, contents: Contents = Contents()) -> Work:
     """What ``stage`` would take with what is ``given`` to it."""
-    return _STAGES[stage](given)
+    return _export(given, contents) if stage == "export" else _STAGES[stage](given)
 
 
-def archives(size: float, pages: float | None = None) -> Flow:
+def archives(size: float, pages: float | None = None, *, compressed: bool = True) -> Flow:
     """Archives of ``size`` bytes; of records that were selected it is known how many ``pages`` they are."""
-    return Flow(_rate("pages") * size / GB if pages is None else pages, size)
+    packed = size if compressed else size / _rate("unpacked")
+    return Flow(_rate("pages") * packed / GB if pages is None else pages, size, packed=packed)
 
 
 def _rate(name: str) -> float:
@@ -86,7 +101,7 @@ def _rate(name: str) -> float:
 def _extract(given: Flow) -> Work:
     documents = given.documents * _rate("extracted")
     size = documents * _rate("extracted_bytes")
-    seconds = given.size / GB * _rate("extract_seconds")
+    seconds = given.packed / GB * _rate("extract_seconds")
     return Work(seconds, given.size, size, Flow(documents, size), moved=given.size)
 
 
@@ -122,9 +137,8 @@ def _assemble(given: Flow) -> Work:
     return Work(given.documents * _rate("assemble_seconds"), given.size, size, gives)
 
 
-def _export(given: Flow) -> Work:
-    copies = 1 + _rate("pairs")
-    images = given.image_size * copies
+def _export(given: Flow, contents: Contents) -> Work:
+    images = given.image_size * contents.copies
     seconds = images / GB * _rate("export_seconds") + given.documents * _rate("export_document_seconds")
     size = given.size + images
     return Work(seconds, size, size, msgspec.structs.replace(given, size=size))
@@ -136,5 +150,4 @@ _STAGES: Final[dict[str, Callable[[Flow], Work]]] = {
     "dedup": _dedup,
     "images": _images,
     "assemble": _assemble,
-    "export": _export,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 
 from beam_jobs.build import PLANS
 from beam_jobs.cli import main
-from beam_jobs.dry_run import duration, size_of
+from beam_jobs.config import load
+from beam_jobs.dry_run import duration, ignored, size_of
 from beam_jobs.parts import Part
+from beam_jobs.stages import Session
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.rates import RATES, Rate
 from obelics_pipeline.selection import SCHEMA, write_selection
 
@@ -55,6 +59,7 @@ END = """
 Times are those of 2 workers (--workers) without their start.
 Prices: 2 a core-hour, 1000 a GB-month (for 2), 3 a GB of archives and images; the section 'cost' sets them.
 Rates and shares kept are those of: a command (a day). Other pages have others.
+Not reckoned with: sections that differ from those of 'default' (text, filter, dedup, assemble).
 Nothing was written.
 """
 
@@ -152,6 +157,58 @@ def test_a_selection_is_its_records(priced: Path, tmp_path: Path, capsys: pytest
     told = capsys.readouterr().out
     assert re.search(r"\nextract +to run +1 +3.0 kB +0.83 +50 min +1 B +", told)
     assert "\n1 input: 3.0 kB, about 2 pages.\n" in told
+
+
+def test_what_the_dataset_is_to_have_is_reckoned_with(
+    archive: Path, priced: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    padded = tmp_path / "padded.warc.gz"
+    padded.write_bytes(archive.read_bytes().ljust(20_000, b"\0"))
+    written = {}
+    for export in ("{}", "{pairs: 'off'}", "{images: none}"):
+        config = tmp_path / "export.yaml"
+        config.write_text(re.sub("(?m)^export:.*", f"export: {export}", priced.read_text()))
+        given = ["--input", str(padded), "--output", str(tmp_path / "out")]
+        assert main(["build", "--config", str(config), *given, "--dry-run"]) == 0
+        last = capsys.readouterr().out.partition("\nexport ")[2].splitlines()[0]
+        written[export] = int(last.split()[-3])
+    documents = written["{images: none}"]  # and as many bytes of images in each copy
+    assert written == {"{}": 3 * documents, "{pairs: 'off'}": 2 * documents, "{images: none}": documents}
+
+
+def test_an_archive_that_is_not_compressed_has_fewer_pages(
+    archive: Path,
+    priced: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(RATES, "unpacked", Rate(4, "unit", "a command", "a day"))
+    plain = tmp_path / "plain.warc"
+    plain.write_bytes(gzip.decompress(archive.read_bytes()).ljust(80_000, b"\0"))
+    given = ["--config", str(priced), "--input", str(plain), "--output", str(tmp_path / "out")]
+    assert main(["extract", *given, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"\nextract +to run +20 +80.0 kB +5.56 ", told)
+    assert "\n1 input: 80.0 kB, about 200 pages.\n" in told
+
+
+def test_what_is_not_reckoned_with_is_named(config_file: Path) -> None:
+    usual, other = load("default"), load(str(config_file))
+    dumped = (InputEntry("https://a.example/wiki.ndjson.gz?x", 1000),)
+    assert list(ignored(Session(usual, "out", "out", (InputEntry("a.warc", 1),)), list(PLANS))) == []
+    assert list(ignored(Session(usual, "out", "out", dumped), ["extract"])) == [
+        "that dumps of Wikimedia's are no WARC files"
+    ]
+    session = Session(other.with_earlier(["before"]), "out", "out", against=("before",))
+    assert list(ignored(session, ["filter"])) == [
+        "sections that differ from those of 'default' (text, filter)"
+    ]
+    assert list(ignored(session, ["dedup", "images"])) == [
+        "sections that differ from those of 'default' (text, dedup)",
+        "--against",
+        "--earlier",
+    ]
 
 
 def test_a_mistake_is_told_as_by_the_run(

@@ -13,6 +13,7 @@ and over many, and taking the difference.
 from __future__ import annotations
 
 import gc
+import gzip
 import os
 import subprocess
 import sys
@@ -203,7 +204,17 @@ def measure(plan: Plan, folder: Path) -> Iterator[Round]:
 def figures(plan: Plan) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         rounds = list(measure(plan, Path(folder)))
-    return [*speed(plan, rounds), *memory(plan, rounds)]
+        density = list(content(archive_of(plan.pages, Path(folder)), rounds[0].turns[0][0].pages))
+    return [*speed(plan, rounds), *memory(plan, rounds), *density]
+
+
+def content(archive: Path, pages: int) -> Iterator[Figure]:
+    """What is in the bytes of an archive."""
+    size = archive.stat().st_size
+    with gzip.open(archive) as stream:
+        unpacked = sum(len(piece) for piece in iter(lambda: stream.read(1 << 20), b""))
+    yield Figure("pages", pages / size * 1e9, "1/GB", how=f"{size:,} bytes")
+    yield Figure("unpacked", unpacked / size, "×", how=f"{unpacked:,} bytes")
 
 
 def speed(plan: Plan, rounds: list[Round]) -> Iterator[Figure]:

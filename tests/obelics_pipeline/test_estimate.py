@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from obelics_pipeline.estimate import CostOptions, Flow, Work, archives, estimate
+from obelics_pipeline.estimate import Contents, CostOptions, Flow, Work, archives, estimate
 from obelics_pipeline.rates import RATES
 
 ROUND = {
     "extract_seconds": 200,
     "pages": 50_000,
+    "unpacked": 5,
     "extracted": 0.5,
     "extracted_bytes": 4_000,
     "filter_seconds": 0.01,
@@ -43,7 +44,7 @@ def round_rates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 STAGES = [
-    ("extract", Flow(100_000, 2e9), Work(400, 2e9, 2e8, Flow(50_000, 2e8), moved=2e9)),
+    ("extract", Flow(100_000, 2e9, packed=2e9), Work(400, 2e9, 2e8, Flow(50_000, 2e8), moved=2e9)),
     ("filter", Flow(50_000, 2e8), Work(500, 2e8, 1.5e8, Flow(20_000, 1e8, 100_000))),
     (
         "dedup",
@@ -68,8 +69,32 @@ def test_a_stage_takes_what_the_rates_say_of_what_it_is_given(stage: str, given:
 
 @pytest.mark.usefixtures("round_rates")
 def test_archives_hold_pages_by_their_size_unless_they_are_counted() -> None:
-    assert archives(2e9) == Flow(100_000, 2e9)
-    assert archives(2e9, 7) == Flow(7, 2e9)
+    assert archives(2e9) == Flow(100_000, 2e9, packed=2e9)
+    assert archives(2e9, 7) == Flow(7, 2e9, packed=2e9)
+
+
+@pytest.mark.usefixtures("round_rates")
+def test_archives_that_are_not_compressed_hold_fewer_pages() -> None:
+    plain = archives(1e10, compressed=False)
+    assert plain == Flow(100_000, 1e10, packed=2e9)
+    assert estimate("extract", plain) == Work(400, 1e10, 2e8, Flow(50_000, 2e8), moved=1e10)
+
+
+@pytest.mark.usefixtures("round_rates")
+@pytest.mark.parametrize(
+    ("contents", "size", "seconds"),
+    [
+        (Contents(), 3.03e9, 65),
+        (Contents(pairs=False), 1.03e9, 55),
+        (Contents(images=False), 3e7, 50),
+        (Contents(images=False, pairs=False), 3e7, 50),
+    ],
+)
+def test_a_dataset_without_pairs_or_images_has_fewer_copies(
+    contents: Contents, size: float, seconds: float
+) -> None:
+    work = estimate("export", Flow(5_000, 3e7, 10_000, 1e9), contents)
+    assert (work.reads, work.writes, work.seconds) == (size, size, seconds)
 
 
 def test_work_is_shared_and_priced() -> None:
