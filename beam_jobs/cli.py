@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from beam_jobs import events, inputs, io, runner, stages
+from beam_jobs import events, inputs, io, ranged, runner, stages
 from beam_jobs.config import Config, load
 from beam_jobs.options import STAGES, parser_of
 from beam_jobs.runner import BeamOptions
@@ -25,6 +25,7 @@ from obelics_pipeline.manifest import InputEntry, code_version
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code is 0 if done, 1 if failed, 2 if it asks for what cannot be done."""
     before = signal.signal(signal.SIGINT, _stop)
+    ranged.FIRST_CHECKS.set()
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
     except Misconfigured as error:
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _told(runner.no_room(error), 1)
     finally:
+        ranged.FIRST_CHECKS.clear()
         signal.signal(signal.SIGINT, before)
         events.listen("text", None)
     return 0

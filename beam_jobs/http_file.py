@@ -10,7 +10,7 @@ import msgspec
 
 from beam_jobs import ranged
 from beam_jobs.contact import with_contact
-from beam_jobs.ranged import Broken
+from beam_jobs.ranged import Broken, length_stated, may_pass
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from obelics_pipeline.fetch_types import FetchOptions
 
@@ -24,13 +24,11 @@ CONNECTIONS: Final = 4
 """Connections of a process to a server, as a default: a dozen processes are fifty, no crowd."""
 
 _REDIRECTS: Final = 5
-_BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SLOW_DOWN: Final = re.compile(
     rb"slow ?down|reduce your request rate|too many requests|too much traffic", re.IGNORECASE
 )
 """What S3 and the servers before it say with a 403 that is about the rate of requests, not about rights."""
 
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _NO_BYTES: Final = re.compile(r"bytes \*/(\d+)")
 _HINTS: Final = {
     401: "it asks who we are; archives are read without a name, so name a public address",
@@ -77,18 +75,12 @@ class HttpSource:
             answer.close()
             return None, int(beyond[1])
         try:
-            length = self._length_in(stated, start) if answer.status_code == 206 else self._refuse(answer)
+            length = length_stated(stated, start, stop) if answer.status_code == 206 else self._refuse(answer)
             self._check_etag(answer)
         except Exception:
             answer.close()
             raise
         return _HttpBody(answer), length
-
-    def _length_in(self, stated: str, start: int) -> int:
-        found = _CONTENT_RANGE.match(stated)
-        if found is None or int(found[1]) != start:
-            raise Broken(f"asked for bytes from {start}, and the answer is {stated or 'of no stated range'}")
-        return int(found[3])
 
     def _refuse(self, answer: Any) -> int:
         if answer.status_code == 200:
@@ -132,7 +124,7 @@ class HttpSource:
         with answer:
             said = _beginning(answer)
             status = answer.status_code
-            if status in _BUSY or (status == 403 and _SLOW_DOWN.search(said)):
+            if may_pass(status) or (status == 403 and _SLOW_DOWN.search(said)):
                 raise Broken(f"HTTP {status}", _retry_after(answer.raw))
         kind = NoSuchFile if status in (404, 410) else InputError
         raise kind(f"{self.name}: HTTP {status}: {_HINTS.get(status, 'is the address right?')}")

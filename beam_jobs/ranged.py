@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import threading
 import time
-from typing import Any, BinaryIO, Final, Protocol, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from obelics_pipeline.errors import InputError, RunFailed
+
+T = TypeVar("T")
 
 BUFFER: Final = 1 << 20
 PIECE: Final = 1 << 16
 """Bytes that are read at once: what a connection that is reset may cost."""
 
+LEAST: Final = 1 << 14
+"""Bytes that are something: what brings fewer, attempt after attempt or minute after minute, is as good as nothing."""
+
+SLOWEST: Final = 60.0
+"""Seconds of waiting for an answer in which it has to bring so much."""
+
 ATTEMPTS: Final = 12
-"""In a row without a byte, before a file is given up."""
+"""In a row that brought next to nothing, before a file is given up."""
 
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 60.0
@@ -26,14 +37,25 @@ LONGEST_ASKED: Final = 300.0
 """Seconds that a server may ask us to wait (``Retry-After``); after more the next attempt is made all the same."""
 
 PATIENCE: Final = 900.0
-"""Seconds without a byte, over all attempts, before a file is given up."""
-
+"""Seconds of attempts that failed, and of waits between them, before a file is given up."""
 
 UNREACHED: Final = 2
-"""Attempts to connect to a server that never answered this process: its address is wrong rather than its day bad."""
+"""Attempts to connect to a server that never answered: in the first checks its address is wrong, not its day bad."""
+
+FIRST_CHECKS: Final = threading.Event()
+"""Set in the driver until its first job runs, never in a worker: there the address was right when the run began."""
 
 _answering: Final[set[str]] = set()
 """The servers, or buckets, that answered this process."""
+
+_NEVER: Final = frozenset({501, 505})
+_LATER: Final = frozenset({408, 425, 429})
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+def may_pass(status: int) -> bool:
+    """Whether a request that was answered with this status of HTTP may be answered better later."""
+    return status in _LATER or (500 <= status <= 599 and status not in _NEVER)
 
 
 _thread: Final = threading.local()
@@ -79,32 +101,53 @@ class Source(Protocol):
 
 
 class Patience:
-    """How often, and how late, one thing is tried again; for one read."""
+    """How often, and how late, one thing is asked for again."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._server = urlsplit(what).netloc
         self._failures = 0
-        self._until = time.monotonic() + PATIENCE
+        self._left = PATIENCE
 
-    def answered(self) -> None:
-        """Take note that the server is there."""
-        _answering.add(self._server)
+    def ask(self, ask: Callable[[], T]) -> T:
+        """What ``ask`` gives at last; ``RunFailed`` if it stays ``Broken``, ``InputError`` if nobody ever answered."""
+        while True:
+            began = time.monotonic()
+            try:
+                given = ask()
+            except Broken as error:
+                self._left -= time.monotonic() - began
+                self._wait(error)
+            else:
+                _answering.add(self._server)
+                return given
 
-    def wait(self, why: Broken) -> None:
-        """Wait before the next attempt; if there is none, ``RunFailed``, or ``InputError`` if nobody ever answered."""
+    def _wait(self, why: Broken) -> None:
         self._failures += 1
         if not why.unreached:
-            self.answered()
-        if self._failures >= UNREACHED and self._server not in _answering:
+            _answering.add(self._server)
+        if self._failures >= UNREACHED and FIRST_CHECKS.is_set() and self._server not in _answering:
             raise InputError(f"{self._what}: cannot be reached: {why}; is the address right?")
         delay = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self._failures - 1)) * random.uniform(0.5, 1)
         delay = max(delay, min(why.after or 0.0, LONGEST_ASKED))
-        if self._failures >= getattr(_thread, "attempts", ATTEMPTS) or time.monotonic() + delay > self._until:
+        if self._failures >= getattr(_thread, "attempts", ATTEMPTS) or delay > self._left:
             raise RunFailed(
                 f"{self._what}: given up after {self._failures} attempts ({why}); run the command again later"
             )
+        self._left -= delay
         time.sleep(delay)
+
+
+def length_stated(stated: str, start: int, stop: int | None) -> int:
+    """The length of a file by the ``Content-Range`` of the answer for ``[start, stop)``; ``Broken`` if it is another's.
+
+    An answer may end sooner than it was asked to.
+    """
+    found = _CONTENT_RANGE.fullmatch(stated)
+    first, last, length = map(int, found.groups()) if found else (0, 0, 0)
+    if first != start or not first <= last < min(length, length if stop is None else stop):
+        raise Broken(f"asked for bytes from {start}, and the answer is {stated or 'of no stated range'}")
+    return length
 
 
 class RangedFile(io.RawIOBase):
@@ -119,17 +162,19 @@ class RangedFile(io.RawIOBase):
         self._stop = stop
         self._length: int | None = None
         self._body: Body | None = None
+        self._waited = 0.0  # for the open answer, or since there last was enough
+        self._begin()
+
+    def _begin(self) -> None:
+        """New patience, as there was something."""
+        self._patience = Patience(f"{self._source.name} at {self._position}")
+        self._received, self._waited = 0, 0.0
 
     @property
     def length(self) -> int:
         """The length of the file in bytes."""
-        patience = Patience(self._source.name)
-        while self._length is None:
-            try:
-                self._length = self._source.length()
-                patience.answered()
-            except Broken as error:
-                patience.wait(error)
+        if self._length is None:
+            self._length = Patience(self._source.name).ask(self._source.length)
         return self._length
 
     def readable(self) -> bool:
@@ -150,26 +195,35 @@ class RangedFile(io.RawIOBase):
         position = max(0, start + offset)
         if position != self._position:
             self._drop()
-        self._position = position
+            self._position = position
+            self._begin()
         return position
 
     def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` with some of what comes next; 0 at the end."""
-        patience = Patience(f"{self._source.name} at {self._position}")
-        while not self._at_end():
-            try:
-                data = self._read(min(len(buffer), PIECE))
-                if not data and not self._at_end():
-                    raise Broken("the answer ended too early")
-            except Broken as error:
-                self._drop()
-                patience.wait(error)
-                continue
-            patience.answered()
-            buffer[: len(data)] = data
-            self._position += len(data)
-            return len(data)
-        return 0
+        if self._at_end():
+            return 0
+        data = self._patience.ask(partial(self._next, min(len(buffer), PIECE)))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        self._received += len(data)
+        if self._received >= LEAST:
+            self._begin()
+        return len(data)
+
+    def _next(self, size: int) -> bytes:
+        try:
+            if self._waited > SLOWEST:
+                raise Broken(f"fewer than {LEAST} bytes in {SLOWEST:.0f} seconds")
+            began = time.monotonic()
+            data = self._read(size)
+            self._waited += time.monotonic() - began
+            if not data and not self._at_end():
+                raise Broken("the answer ended too early")
+        except Broken:
+            self._drop()
+            raise
+        return data
 
     def _at_end(self) -> bool:
         ends = [end for end in (self._stop, self._length) if end is not None]
@@ -184,9 +238,11 @@ class RangedFile(io.RawIOBase):
                     "read; run the command again"
                 )
             self._length = length
-        return self._body.read(size) if self._body else b""
+        left = size if self._stop is None else min(size, self._stop - self._position)
+        return self._body.read(left) if self._body else b""
 
     def _drop(self) -> None:
+        self._waited = 0.0
         if self._body is not None:
             self._body.close()
             self._body = None

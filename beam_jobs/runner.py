@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import msgspec
 
+from beam_jobs import ranged
 from obelics_pipeline import errors
 from obelics_pipeline.errors import Misconfigured, ObelicsError, RunFailed
 
@@ -65,6 +66,7 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
 
     from beam_jobs import graph
 
+    ranged.FIRST_CHECKS.clear()  # from here on an address is right, or was
     name, rest = arguments(options)
     workers = min(options.workers, parts)
     runner: Any = name

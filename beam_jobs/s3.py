@@ -10,13 +10,13 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from beam_jobs import ranged
-from beam_jobs.ranged import Broken
+from beam_jobs.ranged import Broken, length_stated
 from obelics_pipeline import __version__
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 
@@ -46,8 +46,40 @@ OPTIONS: Final = {
 }
 """Beam's options, and the variables of the environment by which boto3, and local worker processes, learn the same."""
 
+REFUSED: Final = {
+    "s3_disable_ssl": "begin --s3_endpoint_url with http://",
+    "s3_api_version": "boto3 has one",
+}
+"""Beam's options that could do nothing here, and what to do instead."""
+
 _NOT_THERE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
-_REFUSED: Final = frozenset({"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_PASSING: Final = frozenset(
+    (
+        "BandwidthLimitExceeded", "IncompleteBody", "InternalError", "NoSuchUpload", "OperationAborted",
+        "PriorRequestNotComplete", "RequestLimitExceeded", "RequestThrottled", "RequestTimeout", "ServiceUnavailable",
+        "SlowDown", "Throttling", "ThrottlingException",
+    )
+)  # fmt: skip
+"""Codes that speak of the moment, also where the status of HTTP does not: that of an object among many is 200."""
+
+_OLD: Final = "the credentials are of no use any more; renew them"
+_ELSEWHERE: Final = "the bucket is in another region; set AWS_DEFAULT_REGION or --s3_region_name"
+_RIGHTS: Final = "check credentials and policy"
+_HINTS: Final = {
+    "ExpiredToken": _OLD,
+    "InvalidToken": _OLD,
+    "TokenRefreshRequired": _OLD,
+    "301": _ELSEWHERE,
+    "PermanentRedirect": _ELSEWHERE,
+    "AuthorizationHeaderMalformed": _ELSEWHERE,
+    "IllegalLocationConstraintException": _ELSEWHERE,
+    "InvalidObjectState": "the object is in an archive; restore it first",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
+    "401": _RIGHTS,
+    "403": _RIGHTS,
+    "AccessDenied": _RIGHTS,
+}
+"""What to do about a code, or else about a status of HTTP."""
 
 
 def is_s3(path: str) -> bool:
@@ -79,9 +111,17 @@ def _adopt_options() -> None:
     from apache_beam.options.pipeline_options import S3Options
 
     told = FileSystems._pipeline_options  # there is no other way to ask for it
-    if told is not None:
-        values = told.view_as(S3Options).get_all_options(drop_default=True)
-        os.environ.update({OPTIONS[name]: str(value) for name, value in values.items() if name in OPTIONS})
+    values = told.view_as(S3Options).get_all_options(drop_default=True) if told is not None else {}
+    for name in REFUSED.keys() & values.keys():
+        raise InputError(f"--{name}: has no effect here; leave it out: {REFUSED[name]}")
+    adopted = {OPTIONS[name]: str(value) for name, value in values.items() if name in OPTIONS}
+    authorities = adopted.get("AWS_CA_BUNDLE", os.environ.get("AWS_CA_BUNDLE"))
+    if authorities and not os.path.exists(authorities):
+        raise InputError(
+            f"--s3_verify (or AWS_CA_BUNDLE) {authorities}: no such file; name that of the authorities to trust, and "
+            "for a server without a certificate begin the endpoint with http://"
+        )
+    os.environ.update(adopted)
 
 
 @contextmanager
@@ -92,17 +132,8 @@ def _asking(path: str) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        told = error.response.get("Error", {})
-        code = told.get("Code", "")
-        if code in _NOT_THERE:
-            raise NoSuchFile(f"{path}: there is no such object or bucket") from None
-        if code in _REFUSED:
-            raise InputError(f"{path}: access refused ({code}); check credentials and policy") from None
-        if code in ("412", "PreconditionFailed"):
-            raise RunFailed(
-                f"{path}: changed while it was read (other ETag); run the command again"
-            ) from None
-        raise Broken(f"{path}: {code}: {told.get('Message', '')}; run the command again later") from None
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        raise _refusal(path, error.response.get("Error", {}), status) from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
         raise InputError(f"{path}: {error}; set AWS_ACCESS_KEY_ID … or a profile of boto3's") from None
     except exceptions.ParamValidationError as error:
@@ -113,17 +144,33 @@ def _asking(path: str) -> Iterator[None]:
         raise Broken(f"{path}: {type(error).__name__}: {error}") from error
 
 
+def _refusal(path: str, told: Mapping[str, Any], status: int) -> Exception:
+    """The error that an answer of the store is: by its code, or else by its status of HTTP."""
+    code, message = told.get("Code", ""), told.get("Message", "")
+    if code in _NOT_THERE:
+        return NoSuchFile(f"{path}: there is no such object or bucket")
+    if status == 412:
+        return RunFailed(f"{path}: changed while it was read (other ETag); run the command again")
+    if status == 416:
+        return _Beyond(f"{path}: has no such bytes")
+    if code in _PASSING or ranged.may_pass(status):
+        return Broken(f"{path}: {code}: {message}")
+    hint = _HINTS.get(code) or _HINTS.get(str(status), "is the address right?")
+    return InputError(f"{path}: refused ({code}: {message}); {hint}")
+
+
+class _Beyond(InputError):
+    """A range that begins behind the end of the object."""
+
+
 def _patiently(path: str, ask: Callable[[], T]) -> T:
     """What ``ask`` gives, as often as it takes: boto3 makes only so many second attempts in a process."""
-    patience = ranged.Patience(path)
-    while True:
-        try:
-            with _asking(path):
-                given = ask()
-            patience.answered()
-            return given
-        except Broken as error:
-            patience.wait(error)
+
+    def attempt() -> T:
+        with _asking(path):
+            return ask()
+
+    return ranged.Patience(path).ask(attempt)
 
 
 def _split(path: str) -> dict[str, str]:
@@ -154,16 +201,17 @@ class S3Source:
         try:
             with _asking(self.name):
                 answer = _client().get_object(**self._place, **self._etag, Range=wanted)
-        except Broken as error:
-            if "InvalidRange" in str(error):
-                return None, self.length()
-            raise
+        except _Beyond:
+            return None, self.length()
         self._etag = {"IfMatch": answer["ETag"]}
         body = _S3Body(answer["Body"], self.name)
-        if "ContentRange" not in answer:
+        try:
+            if "ContentRange" not in answer:
+                raise RunFailed(f"{self.name}: the store serves no ranges; use one that does")
+            return body, length_stated(answer["ContentRange"], start, stop)
+        except Exception:
             body.close()
-            raise RunFailed(f"{self.name}: the store serves no ranges; use one that does")
-        return body, int(answer["ContentRange"].rpartition("/")[2])
+            raise
 
 
 class _S3Body:
@@ -313,10 +361,18 @@ def sizes(pattern: str) -> dict[str, int]:
 
 def remove(paths: Iterable[str]) -> None:
     """Remove objects of one bucket; one that is gone already does not matter."""
-    every = [_split(path) for path in paths]
-    for places in (every[start : start + BATCH] for start in range(0, len(every), BATCH)):
-        bucket, keys = places[0]["Bucket"], [{"Key": place["Key"]} for place in places]
-        ask = partial(_client().delete_objects, Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-        answer = _patiently(f"{SCHEME}{bucket}/{keys[0]['Key']}", ask)
-        for error in answer.get("Errors", ()):
-            raise RunFailed(f"{SCHEME}{bucket}/{error['Key']}: not removed: {error['Message']}")
+    every = list(paths)
+    for start in range(0, len(every), BATCH):
+        left = every[start : start + BATCH]
+        _patiently(left[0], partial(_remove, left))
+
+
+def _remove(left: list[str]) -> None:
+    """Remove objects, of which those are ``left`` then that may be removed later; if there are any, ``Broken``."""
+    keys = {_split(path)["Key"]: path for path in left}
+    objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    answer = _client().delete_objects(Bucket=_split(left[0])["Bucket"], Delete=objects)
+    errors = [(keys[told["Key"]], told) for told in answer.get("Errors", ())]
+    left[:] = [path for path, _ in errors]
+    if refusals := [_refusal(f"{path}: not removed", told, 0) for path, told in errors]:
+        raise min(refusals, key=lambda refusal: isinstance(refusal, Broken))

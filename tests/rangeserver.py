@@ -61,6 +61,30 @@ async def another_range(data: bytes, start: int, stop: int, writer: asyncio.Stre
     writer.write(head(206, data, other, stop) + data[other:stop])
 
 
+async def sends_on(data: bytes, start: int, stop: int, writer: asyncio.StreamWriter) -> None:
+    """States what was asked for, and does not end there."""
+    writer.write(head(206, data, start, stop).replace(b"Content-Length", b"X-Length") + data[start:])
+    writer.write_eof()
+
+
+async def states_more(data: bytes, start: int, stop: int, writer: asyncio.StreamWriter) -> None:
+    """Begins where it was asked to, and ends at the end of the file."""
+    writer.write(head(206, data, start, len(data)) + data[start:])
+
+
+def drip(pause: float) -> Fault:
+    """Sends a byte, and another after so many seconds, and so on."""
+
+    async def answer(data: bytes, start: int, stop: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(206, data, start, stop))
+        for at in range(start, stop):
+            writer.write(data[at : at + 1])
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return answer
+
+
 async def another_length(data: bytes, start: int, stop: int, writer: asyncio.StreamWriter) -> None:
     writer.write(head(206, data, start, stop, total=len(data) + 1) + data[start:stop])
 
@@ -96,10 +120,13 @@ __all__ = [
     "another_length",
     "another_range",
     "cut",
+    "drip",
     "ignores_ranges",
     "reset",
     "says",
+    "sends_on",
     "serve",
     "stall",
+    "states_more",
     "whole",
 ]

@@ -2,6 +2,8 @@
 
 ``python tests/s3server.py`` prints its port. After a request for ``/_faults?busy=0.2&cut=0.1`` a fifth of all
 requests is answered 503 SlowDown, and a tenth is cut: an answer in its body, anything else before it is answered.
+After ``refusal=400-ExpiredToken`` every request is answered so; after ``kept=KEY`` the next removal says that this
+object was not removed, as the store is busy.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import requests
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-SLOW_DOWN = (
-    b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>It is so.</Message></Error>"
+KEPT = (
+    "<?xml version='1.0'?><DeleteResult><Error><Key>{}</Key><Code>SlowDown</Code><Message>It is so.</Message></Error>"
+    "</DeleteResult>"
 )
 
 
@@ -39,6 +43,7 @@ class Faulty:
         """Begin anew, with the shares that the ``query`` of a request for ``/_faults`` names."""
         shares = dict(part.split("=") for part in query.split("&") if part)
         self._busy, self._cut = float(shares.get("busy", 0)), float(shares.get("cut", 0))
+        self._refusal, self._kept = shares.get("refusal", ""), shares.get("kept", "")
         self._chance = random.Random(7)
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
@@ -46,18 +51,27 @@ class Faulty:
             self._behave(environ["QUERY_STRING"])
             start("204 No Content", [])
             return []
+        if self._refusal:
+            status, _, code = self._refusal.partition("-")
+            return _says(environ, start, f"{status} Refused", ERROR.format(code))
+        if self._kept and environ["QUERY_STRING"].startswith("delete"):
+            key, self._kept = self._kept, ""
+            return _says(environ, start, "200 OK", KEPT.format(key))
         with self._lock:
             fate, share = self._chance.random(), self._chance.random()
         if fate < self._busy:
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(SLOW_DOWN)))]
-            start("503 Slow Down", headers)
-            return [SLOW_DOWN]
+            return _says(environ, start, "503 Slow Down", ERROR.format("SlowDown"))
         if fate < self._busy + self._cut:
             if environ["REQUEST_METHOD"] == "GET":
                 return _half(b"".join(self._app(environ, start)), share)
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         return self._app(environ, start)
+
+
+def _says(environ: Environ, start: Callable[..., Any], status: str, text: str) -> list[bytes]:
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(text)))])
+    return [text.encode()]
 
 
 def _half(body: bytes, share: float) -> Iterator[bytes]:
@@ -112,9 +126,10 @@ def asking(url: str) -> Iterator[None]:
     s3._client.cache_clear()
 
 
-def misbehave(url: str, busy: float = 0, cut: float = 0) -> None:
-    """From now on the server answers so."""
-    requests.get(f"{url}/_faults?busy={busy}&cut={cut}", timeout=60).raise_for_status()
+def misbehave(url: str, **faults: object) -> None:
+    """From now on the server answers so; without ``faults`` as it should."""
+    query = "&".join(f"{name}={value}" for name, value in faults.items())
+    requests.get(f"{url}/_faults?{query}", timeout=60).raise_for_status()
 
 
 if __name__ == "__main__":

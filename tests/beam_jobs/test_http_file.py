@@ -20,7 +20,7 @@ from beam_jobs.http_file import Manners
 from obelics_pipeline.errors import InputError, RunFailed
 from tests import rangeserver
 from tests.faultserver import CASES, FaultServer, reply
-from tests.rangeserver import cut, reset, says, serve, stall
+from tests.rangeserver import cut, drip, reset, says, sends_on, serve, stall, states_more
 
 DATA = bytes(range(256)) * 4_000
 
@@ -75,6 +75,7 @@ def test_a_server_that_often_has_no_time_is_read_to_the_end(server: FaultServer,
         pytest.param(says(403, b"<Error><Code>SlowDown</Code></Error>"), id="403 that is about the rate"),
         pytest.param(says(429), id="429"),
         pytest.param(says(500), id="500"),
+        pytest.param(says(529), id="a status of a server's own"),
         pytest.param(says(503, Retry_After="soon"), id="503 with a Retry-After that is none"),
         pytest.param(rangeserver.another_range, id="another range"),
         pytest.param(says(206, b"abc"), id="a range that is not stated"),
@@ -99,6 +100,7 @@ def test_faults_that_pass(
         ),
         pytest.param(says(401), "HTTP 401: it asks who we are", id="401"),
         pytest.param(says(403, b"AccessDenied"), "HTTP 403: it is not for everybody", id="403"),
+        pytest.param(says(501), "HTTP 501", id="501, which will be so tomorrow"),
         pytest.param(says(404), "HTTP 404: there is no such file", id="404"),
         pytest.param(says(302, Location="/loop"), "Exceeded 5 redirects", id="a loop of redirects"),
         pytest.param(says(302), "HTTP 302 instead of a range", id="a redirect to nowhere"),
@@ -135,11 +137,60 @@ def test_a_server_that_asks_for_time_gets_it_within_bounds(
         read(server)
 
 
-def test_a_server_that_is_not_there_is_told_soon() -> None:
+def test_a_server_that_drips_is_left_and_asked_again(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged, "SLOWEST", 0.2)
+    serve("file", DATA, [drip(0.03), drip(0.03)])
+    assert read(server) == DATA
+    asked = serve("file", DATA, (drip(0.03) for _ in count()))
+    with pytest.raises(
+        RunFailed, match=r"given up after 12 attempts \(fewer than 16384 bytes in 0 seconds\)"
+    ):
+        read(server)
+    assert len(asked) == ranged.ATTEMPTS
+
+
+@pytest.mark.parametrize("fault", [sends_on, states_more])
+def test_no_byte_beyond_the_range_is_taken(server: FaultServer, fault: rangeserver.Fault) -> None:
+    serve("file", DATA, [fault])
+    assert io.read_range(server.url("file"), 5, 15) == DATA[5:15]
+
+
+@pytest.mark.parametrize(
+    ("stated", "length"),
+    [
+        pytest.param("bytes 10-19/100", 100, id="all that was asked for"),
+        pytest.param("bytes 10-12/100", 100, id="a part of it"),
+        pytest.param("bytes 10-14/15", 15, id="up to the end of the file"),
+        pytest.param("bytes 10-20/100", None, id="more than that"),
+        pytest.param("bytes 10-19/15", None, id="beyond the end"),
+        pytest.param("bytes 11-19/100", None, id="from elsewhere"),
+        pytest.param("bytes 10-9/100", None, id="nothing"),
+        pytest.param("bytes 10-19/*", None, id="of no length"),
+        pytest.param("", None, id="nothing stated"),
+    ],
+)
+def test_what_an_answer_states_is_checked(stated: str, length: int | None) -> None:
+    if length is not None:
+        assert ranged.length_stated(stated, 10, 20) == length
+        return
+    with pytest.raises(ranged.Broken, match="asked for bytes from 10"):
+        ranged.length_stated(stated, 10, 20)
+
+
+def test_a_server_that_is_not_there_is_told_soon_in_the_first_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranged, "ATTEMPTS", 3)
     with FaultServer() as gone:
         url = gone.url("file")
-    with pytest.raises(InputError, match=r"cannot be reached: .*refused"):
-        inputs.find_archives([url])
+    with pytest.raises(RunFailed, match=r"given up after 3 attempts .*refused"):  # as in a worker
+        io.size(url)
+    ranged.FIRST_CHECKS.set()
+    try:
+        with pytest.raises(InputError, match=r"cannot be reached: .*refused"):
+            inputs.find_archives([url])
+    finally:
+        ranged.FIRST_CHECKS.clear()
 
 
 def test_a_server_that_was_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

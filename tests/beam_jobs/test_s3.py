@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apache_beam.io.filesystems import FileSystems
 from botocore.retries import standard
 from msgspec import json
 
 from beam_jobs import io, ranged, s3
 from beam_jobs.cli import main
 from beam_jobs.parts import PartReport, Workspace, read_reports
+from beam_jobs.runner import BeamOptions, check_options
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from obelics_pipeline.manifest import FileEntry
@@ -204,6 +207,86 @@ def test_a_reader_never_sees_the_target_of_a_move_missing(bucket: str) -> None:
 def test_mistakes_are_told(bucket: str, ask: Callable[[], Any], kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):
         ask()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "says"),
+    [
+        pytest.param(400, "ExpiredToken", InputError, "the credentials .* renew", id="expired"),
+        pytest.param(301, "PermanentRedirect", InputError, "in another region; set AWS", id="another region"),
+        pytest.param(301, "301", InputError, "in another region; set AWS", id="another region, by HEAD"),
+        pytest.param(403, "InvalidObjectState", InputError, "in an archive; restore it", id="in an archive"),
+        pytest.param(
+            403, "AccountProblem", InputError, "AccountProblem.*check credentials and", id="account"
+        ),
+        pytest.param(400, "InvalidBucketName", InputError, "is the address right", id="what needs no words"),
+        pytest.param(
+            501, "NotImplemented", InputError, "is the address right", id="what will be so tomorrow"
+        ),
+        pytest.param(0, "AccessDenied", InputError, "check credentials", id="of an object among many"),
+        pytest.param(404, "NoSuchBucket", NoSuchFile, "no such object or bucket", id="what is not there"),
+        pytest.param(
+            412, "PreconditionFailed", RunFailed, "changed while it was read", id="what has changed"
+        ),
+        pytest.param(503, "SlowDown", ranged.Broken, "SlowDown: why", id="no time"),
+        pytest.param(529, "Odd", ranged.Broken, "Odd: why", id="a status of a store's own"),
+        pytest.param(429, "Odd", ranged.Broken, "Odd: why", id="too many requests"),
+        pytest.param(400, "RequestTimeout", ranged.Broken, "RequestTimeout: why", id="a code that may pass"),
+        pytest.param(0, "SlowDown", ranged.Broken, "SlowDown: why", id="no time for an object among many"),
+    ],
+)
+def test_what_an_answer_means(status: int, code: str, kind: type[Exception], says: str) -> None:
+    error = s3._refusal("s3://bucket/a", {"Code": code, "Message": "why"}, status)
+    assert type(error) is kind
+    assert re.search(says, str(error))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "says"),
+    [
+        ("400-ExpiredToken", InputError, "refused .ExpiredToken: It is so.*renew them"),
+        ("529-Odd", RunFailed, "given up after 3 attempts"),
+    ],
+)
+def test_a_refusal_is_told_at_once_and_what_may_pass_is_waited_for(
+    bucket: str, refusal: str, kind: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged, "ATTEMPTS", 3)
+    misbehave(bucket, refusal=refusal)
+    for ask in (lambda: io.read_range("s3://bucket/a", 0, 9), lambda: io.remove(["s3://bucket/a"])):
+        with pytest.raises(kind, match=says):
+            ask()
+
+
+def test_an_object_that_was_not_removed_is_asked_for_again(bucket: str) -> None:
+    for name in "abc":
+        io.write_atomically(f"s3://bucket/{name}", b"1")
+    asked: list[list[str]] = []
+    s3._client().meta.events.register_last(
+        "provide-client-params.s3.DeleteObjects",
+        lambda params, **_: asked.append([each["Key"] for each in params["Delete"]["Objects"]]),
+        unique_id="removals",
+    )
+    misbehave(bucket, kept="b")
+    s3.remove(f"s3://bucket/{name}" for name in "abc")
+    assert asked == [["a", "b", "c"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--s3_verify=False", "--s3_verify .*False: no such file; name that of the authorities"),
+        ("--s3_disable_ssl", "--s3_disable_ssl: has no effect here; leave it out: begin --s3_endpoint_url"),
+        ("--s3_api_version=2006-03-01", "--s3_api_version: has no effect"),
+    ],
+)
+def test_options_that_could_not_be_heeded_are_refused(bucket: str, option: str, says: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileSystems, "_pipeline_options", None)
+        s3._client.cache_clear()
+        check_options(BeamOptions((option,)))
+        with pytest.raises(InputError, match=says):
+            io.size("s3://bucket/a")
 
 
 def test_without_credentials_nothing_is_asked(bucket: str) -> None:
