@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from obelics_pipeline.rates import RATES
+
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 
 
@@ -173,6 +175,24 @@ def test_growth_measures_time_and_memory(test_data: Path) -> None:
     }
     assert figures["extract: an item"]["value"] > 0
     assert 0 < figures["filter: kept"]["value"] <= 1
+
+
+def test_shares_that_are_kept_are_measured(test_data: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "kept.py", "--quick", "--json"]
+    environment = {**os.environ, "OBELICS_TEST_DATA": str(test_data)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr
+    figures = {figure["name"]: figure["value"] for figure in json.loads(run.stdout)["figures"]}
+    assert figures.keys() == {name for name, rate in RATES.items() if rate.source == "scripts/bench kept"}
+    assert all(value > 0 for value in figures.values())
+
+
+def test_the_tables_of_the_docs_are_those_that_rates_make() -> None:
+    run = subprocess.run(
+        [sys.executable, BENCHMARKS / "crawl_cost.py"], capture_output=True, text=True, timeout=240
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("|---|---:|") == 3
 
 
 def test_simulated_workers_lose_and_take_over_parts() -> None:
