@@ -34,12 +34,11 @@ def plan(session: Session) -> Plan:
     fetched = stages.read_manifest(session.source, IMAGES)
     paths = [io.join(session.source, entry.path) for entry in found.under("assembled")]
     section = session.config.export
-    size = sum(entry.bytes for entry in found.under("assembled"))
-    if section.images == "bytes":
-        size += found.tally.notes.get("image_bytes", 0)
-    splits = splits_for(size, section)
+    texts = sum(entry.bytes for entry in found.under("assembled"))
+    shown = found.tally.notes.get("image_bytes", 0) if section.images == "bytes" else 0
+    splits = splits_for(texts, shown, section)
     decisions = found_decisions(session, found, splits.total)
-    pairs = pair_files(splits, decisions.end, size, section)
+    pairs = pair_files(splits, decisions.end, texts + shown, section)
     inputs = [stages.input_of(found, ASSEMBLE), stages.input_of(fetched, IMAGES), *decisions.inputs]
     made = stages.plan(session, EXPORT, session.config.result_of("export"), inputs, pairs.end)
     images = [io.join(session.source, entry.path) for entry in fetched.under("images")]

@@ -17,6 +17,10 @@ EVEN: Final = 64
 """Up to so many, the number of files is a power of two, beyond a multiple of it: then any usual number of readers gets
 equal shares."""
 
+TEXT_BYTES: Final = 20_000_000
+"""Bytes of documents in Parquet for one file, at most, which counts where it has no images: its writer sorts them in
+memory, where they take some ten times as much (``scripts/bench growth``)."""
+
 
 def file_count(size: float, shard_bytes: int) -> int:
     """Files for ``size`` bytes."""
@@ -58,7 +62,13 @@ def file_name(split: str, number: int, files: int) -> str:
     return f"{split}-{number:05d}-of-{files:05d}.parquet"
 
 
-def splits_for(size: int, section: ExportSection) -> Splits:
-    """The files for documents and images of ``size`` bytes."""
-    train = section.shards or file_count(size * (1 - section.validation), section.shard_bytes)
-    return Splits(train, file_count(size * section.validation, section.shard_bytes), section.validation)
+def splits_for(texts: int, images: int, section: ExportSection) -> Splits:
+    """The files for so many bytes of documents, as they lie in ``assembled/``, and of images."""
+
+    def files(share: float) -> int:
+        size = (texts + images) * share
+        return max(file_count(size, section.shard_bytes), file_count(texts * share, TEXT_BYTES))
+
+    return Splits(
+        section.shards or files(1 - section.validation), files(section.validation), section.validation
+    )

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 WORKER, EXECUTOR = "beam_jobs.boot", "CoarseGrainedExecutorBackend"
 """What the command of a Python worker and of Spark's executor has in it."""
@@ -27,8 +27,12 @@ def processes(folder: Path, command: str) -> set[int]:
     return found
 
 
+PAUSE: Final = 0.5
+"""Seconds between two kills: the stage goes on meanwhile, and what died begins to be replaced."""
+
+
 class Killer:
-    """Kills ``victims`` in every stage, one after the other, each as soon as new Python workers are at work.
+    """Kills ``victims`` in every stage, one after the other, as soon as Python workers of the stage are at work.
 
     ``cluster`` is the folder of the cluster, ``work`` that in which stages under way have theirs. ``killed`` tells by
     stage what has been killed.
@@ -57,10 +61,11 @@ class Killer:
                     self._kill(stage, self._victims[len(self.killed[stage])])
 
     def _kill(self, stage: str, victim: str) -> None:
-        started = processes(self._cluster, WORKER) - self._seen
-        victims = processes(self._cluster, victim)
-        if started and victims:
-            self._seen |= started
+        workers, victims = processes(self._cluster, WORKER), processes(self._cluster, victim)
+        earlier = set() if self.killed[stage] else self._seen  # those of the stage before may still be ending
+        if workers - earlier and victims:
+            self._seen |= workers
             with suppress(ProcessLookupError):  # it has ended by itself: the next one then
                 os.kill(random.choice(sorted(victims)), signal.SIGKILL)
                 self.killed[stage].append(victim)
+                self._over.wait(PAUSE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beam_jobs.config import ExportSection
-from beam_jobs.splits import Splits, file_count, splits_for
+from beam_jobs.splits import TEXT_BYTES, Splits, file_count, splits_for
 
 COUNTS = {
     "nothing is one file": (0, 1),
@@ -24,9 +24,15 @@ def test_the_number_of_files_is_one_that_readers_share(size: int, files: int) ->
 
 
 def test_each_split_has_the_files_of_its_share() -> None:
-    assert splits_for(1000, ExportSection(shard_bytes=10, validation=0.1)) == Splits(128, 16, 0.1)
-    assert splits_for(1000, ExportSection(shard_bytes=10, validation=0.1, shards=3)) == Splits(3, 16, 0.1)
-    assert splits_for(1000, ExportSection(shard_bytes=10, validation=0)) == Splits(128, 1, 0)
+    assert splits_for(400, 600, ExportSection(shard_bytes=10, validation=0.1)) == Splits(128, 16, 0.1)
+    assert splits_for(400, 600, ExportSection(shard_bytes=10, validation=0.1, shards=3)) == Splits(3, 16, 0.1)
+    assert splits_for(400, 600, ExportSection(shard_bytes=10, validation=0)) == Splits(128, 1, 0)
+
+
+def test_files_of_texts_alone_are_smaller() -> None:
+    section = ExportSection(shard_bytes=400_000_000, validation=0)
+    assert splits_for(TEXT_BYTES * 8, 0, section) == Splits(8, 1, 0)
+    assert splits_for(TEXT_BYTES * 8, 400_000_000 * 30, section) == Splits(32, 1, 0)
 
 
 IDS = [f"{number:032x}" for number in range(4000)]

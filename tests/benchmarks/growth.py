@@ -3,7 +3,8 @@
 Each stage runs in a process of its own on Beam's local runner, with nobody who serves the images (``growth_stage.py``).
 Seconds are those of the processor. Growth is what a copy costs between 4 and 16 of them, over what one costs between 1
 and 4, so that the start is in neither. Both are taken in multiples of the *floor*, reading and parsing a page
-(``extract.py``), right before and after each stage: on a machine that others use, too, that slows down alike.
+(``extract.py``), right before and after each stage: on a machine that others use, too, that slows down alike. Memory is
+that of the larger of two worker processes, at 4 and at 16 copies, in runs of their own.
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ COPIES = (1, 4, 16)
 PAGES_OF_A_COPY = 250
 QUICK_PAGES = 10
 QUICK_STAGES = ("extract", "filter")
-FLAT = ("extract", "filter", "assemble", "export")
-"""Stages that shuffle little or nothing; what ``dedup`` and ``images`` shuffle the local runner keeps in memory."""
+WORKERS = 2
 BYTES = {
     "extract": ("documents",),
     "filter": ("filtered", "decisions", "consent"),
@@ -47,12 +47,14 @@ def floor_of(archive: Path) -> float:
     return cost.processor / cost.pages
 
 
-def run_stages(folder: Path, archives: Sequence[Path], stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+def run_stages(
+    folder: Path, archives: Sequence[Path], stages: Sequence[str], workers: int = 1
+) -> dict[str, dict[str, Any]]:
     """What the stages tell of one run."""
     told = {}
     for name in stages:
         given = [str(path) for path in archives] if name == "extract" else []
-        command = [sys.executable, str(STAGE), str(folder), name, *given]
+        command = [sys.executable, str(STAGE), str(workers), str(folder), name, *given]
         before = floor_of(archives[0])
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
@@ -77,6 +79,10 @@ def measure(pages: int, stages: Sequence[str], folder: Path) -> tuple[Found, flo
         say(f"{copies} copies")
         for name, told in run_stages(folder / f"run-{copies}", archives[:copies], stages).items():
             found[name][copies] = told
+    for copies in COPIES[1:]:
+        say(f"{copies} copies, {WORKERS} workers")
+        for name, told in run_stages(folder / f"memory-{copies}", archives[:copies], stages, WORKERS).items():
+            found[name][copies]["rss"] = told["rss"]
     return found, size
 
 
@@ -97,10 +103,9 @@ def growth(found: Found) -> Iterator[Figure]:
         bar = 1.1 if name == "all" else None
         yield Figure(f"{name}: time, against linear", then / first, "×", at_most=bar, how=how)
     for name, told in found.items():
-        rss = [told[n]["rss"] / 2**20 for n in COPIES]
-        how = ", ".join(f"{one:.0f}" for one in rss) + " MiB"
-        bar = 1.1 if name in FLAT else None
-        yield Figure(f"{name}: memory, last / middle", rss[2] / rss[1], "×", at_most=bar, how=how)
+        middle, last = (told[n]["rss"] / 2**20 for n in COPIES[1:])
+        how = f"a worker, {middle:.0f} and {last:.0f} MiB"
+        yield Figure(f"{name}: memory, last / middle", last / middle, "×", at_most=1.1, how=how)
 
 
 def rates(found: Found, size: float) -> Iterator[Figure]:

@@ -1,7 +1,9 @@
-"""One stage of a run in a process of its own, as a line of JSON for ``growth.py``: growth_stage.py RUN STAGE [ARCHIVE…]
+"""One stage of a run in a process of its own, as a line of JSON: growth_stage.py WORKERS RUN STAGE [ARCHIVE…]
 
 The configuration is ``default``, with images that nobody serves: addresses lead to a closed port, documents are kept
-without images, and the dataset has none. So all stages do their work on texts and addresses.
+without images, and the dataset has none. So all stages do their work on texts and addresses. Files of the dataset are
+small, so that there are several. With more than one worker functions run in processes of their own, and the memory
+that is told is that of the largest of them: in this one Beam's local runner keeps all that is shuffled.
 """
 
 from __future__ import annotations
@@ -34,24 +36,26 @@ def config() -> Config:
         host_failures=1_000_000,
     )
     assemble = replace(made.assemble, document=DocumentRules())
-    export = replace(made.export, pairs="off", images="none")
+    export = replace(made.export, pairs="off", images="none", shard_bytes=1_000_000)
     return replace(made, images=images, assemble=assemble, export=export)
 
 
 def main() -> None:
     """Run it."""
-    run, name, *archives = sys.argv[1:]
+    workers, run, name, *archives = sys.argv[1:]
     runner.quiet()
     found = inputs.find_archives(archives) if archives else ()
-    session = Session(config(), run, run, found, say=lambda line: None)
+    options = runner.BeamOptions(workers=int(workers))
+    session = Session(config(), run, run, found, beam=options, say=lambda line: None)
     before = time.process_time()
     manifest = stages.run(PLANS[name](session), session).manifest
     sizes: Counter[str] = Counter()
     for entry in manifest.files:
         sizes[entry.path.partition("/")[0]] += entry.bytes
+    who = resource.RUSAGE_CHILDREN if options.workers > 1 else resource.RUSAGE_SELF
     told = {
         "seconds": time.process_time() - before,
-        "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "rss": resource.getrusage(who).ru_maxrss * 1024,
         "sizes": sizes,
         "in": {level: counts.entered for level, counts in manifest.tally.levels.items()},
         "kept": {level: counts.kept for level, counts in manifest.tally.levels.items()},

@@ -1,7 +1,7 @@
 """The demo on Spark, where in every stage two executors are killed: it has to write what it writes undisturbed.
 
-Functions run in Python processes of two executors with a core each. An executor is killed (SIGKILL) when new Python
-workers are at work: at the start of a stage, and again when another has taken its place.
+Functions run in Python processes of two executors with a core each. An executor is killed (SIGKILL) when the first
+Python workers of a stage are at work, and another half a second later.
 """
 
 from __future__ import annotations
