@@ -22,7 +22,7 @@ from beam_jobs.transforms import DoPart
 from obelics_pipeline import warc
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.document import Document
-from obelics_pipeline.dom.extract import ExtractOptions, extract_document
+from obelics_pipeline.dom.extract import Extraction, ExtractOptions, extract_document
 from obelics_pipeline.errors import PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.parquet import ZSTD
@@ -75,8 +75,12 @@ def extract_part(
     """
     tally = counting("records", "pages", "paragraphs", "images")
     files = part.table("documents", DOCUMENTS, ZSTD), part.table("failures/extract", FAILURES, ZSTD)
-    with document_writer(files[0]) as documents, flat_writer(files[1], FAILURES) as failures:
-        extraction = _Extraction(tally, documents, failures, section, Deaths(part.scratch()))
+    with (
+        document_writer(files[0]) as documents,
+        flat_writer(files[1], FAILURES) as failures,
+        Deaths(part.scratch()) as deaths,
+    ):
+        extraction = _Extraction(tally, documents, failures, section, deaths)
         for record, archive in _records(path, start, stop, section, manners):
             extraction.take(record, io.name_of(archive))
     return tally
@@ -123,28 +127,27 @@ class _Extraction:
             self._extract(record)
 
     def _extract(self, page: Page) -> None:
-        place = f"{page.source.warc_filename}#{page.source.warc_offset}"
-        deaths = self._deaths.of(place)
-        if deaths >= MAX_DEATHS:
-            self._fail(page, "process_died", f"the process died {deaths} times while it extracted this page")
+        found = self._survived(page)
+        if isinstance(found, PageFailed):
+            self._tally.fail("pages", found.error)
+            source = page.source
+            failure = Failure(page.url, source.warc_filename, source.warc_offset, found.error, str(found))
+            self._failures.add(failure)
             return
-        self._deaths.begin(place)
-        try:
-            extraction = extract_document(page, self._options)
-        except PageFailed as error:
-            self._fail(page, error.error, str(error))
-        except Exception as error:  # hostile pages find what nobody thought of: one page lost, and counted
-            self._fail(page, "internal_error", f"{type(error).__name__}: {error}")
-        else:
-            for note in extraction.notes:
-                self._tally.note(note)
-            self._keep(extraction.document)
-        self._deaths.end()
+        for note in found.notes:
+            self._tally.note(note)
+        self._keep(found.document)
 
-    def _fail(self, page: Page, error: str, message: str) -> None:
-        self._tally.fail("pages", error)
-        source = page.source
-        self._failures.add(Failure(page.url, source.warc_filename, source.warc_offset, error, message))
+    def _survived(self, page: Page) -> Extraction | PageFailed:
+        """What comes of a page, unless attempts have died at it. What is written of it later is no fault of its own."""
+        name = f"{page.source.warc_filename}#{page.source.warc_offset} {page.url}"  # packed dumps have no offsets
+        deaths = self._deaths.of(name)
+        if deaths >= MAX_DEATHS:
+            return PageFailed("process_died", f"the process died {deaths} times while it extracted this page")
+        self._deaths.begin(name)
+        found = _extracted(page, self._options)
+        self._deaths.end()
+        return found
 
     def _keep(self, document: Document) -> None:
         if not document.nodes:
@@ -156,6 +159,15 @@ class _Extraction:
             self._tally.enter(level, n)
             self._tally.keep(level, n)
         self._documents.add(document, weight(document))
+
+
+def _extracted(page: Page, options: ExtractOptions) -> Extraction | PageFailed:
+    try:
+        return extract_document(page, options)
+    except PageFailed as error:
+        return error
+    except Exception as error:  # hostile pages find what nobody thought of: one page lost, and counted
+        return PageFailed("internal_error", f"{type(error).__name__}: {error}")
 
 
 def _refuse_too_many_failures(section: ExtractSection, selected: bool, tally: Tally) -> tuple[Any, ...]:

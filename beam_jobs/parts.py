@@ -136,9 +136,12 @@ class Part:
         return file
 
     def scratch(self) -> str:
-        """The path of a file for what an attempt leaves to the next one; removed when the part is finished."""
-        self._scratch = io.join(self.space.folder, "scratch", f"part-{self.number:05d}")
-        return self._scratch
+        """The path of a file for what an attempt leaves to the next one.
+
+        It is removed when the part is finished, with those that have its name, a dash and more.
+        """
+        self._scratch = f"scratch/part-{self.number:05d}"
+        return io.join(self.space.folder, self._scratch)
 
     def finish(self, tally: Tally) -> PartReport:
         """Publish what was written, or drop it if another attempt at the part was finished before: then its report.
@@ -151,7 +154,8 @@ class Part:
         else:
             done = self._publish(tally)
         if self._scratch is not None:
-            io.remove([self._scratch])
+            left = io.sizes_below(self.space.folder, f"{self._scratch}-*")
+            io.remove([io.join(self.space.folder, self._scratch), *left])
         return done
 
     def _publish(self, tally: Tally) -> PartReport:

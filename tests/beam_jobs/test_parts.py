@@ -60,6 +60,7 @@ def test_an_attempt_that_ends_after_another_changes_nothing(space: Workspace) ->
     def late(part: Part) -> Tally:
         Path(part.scratch()).parent.mkdir(parents=True)
         Path(part.scratch()).write_text("what both attempts share")
+        Path(f"{part.scratch()}-more").write_text("what one of them had for itself")
         first.append(run_part(space, 0, partial(write_failures, names=["a"])))
         return write_failures(part, ["b", "c"])
 
