@@ -10,13 +10,14 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from beam_jobs import events, inputs, io, ranged, runner, stages
 from beam_jobs.config import Config, load
 from beam_jobs.options import STAGES, parser_of
-from beam_jobs.runner import BeamOptions
+from beam_jobs.runner import BeamOptions, WorkerDied
 from beam_jobs.stages import LAYOUTS, Session
 from obelics_pipeline.errors import InputError, Misconfigured, ObelicsError
 from obelics_pipeline.manifest import InputEntry, code_version
@@ -30,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(list(sys.argv[1:] if arguments is None else arguments))
     except Misconfigured as error:
         return _told(error, 2)
+    except WorkerDied as error:
+        os._exit(_told(error, 1))
     except ObelicsError as error:
         return _told(error, 1)
-    except OSError as error:
-        if error.errno not in runner.FULL:
-            raise
-        return _told(runner.no_room(error), 1)
+    except Exception as error:
+        return _told_of_nobody(error)
     finally:
         ranged.FIRST_CHECKS.clear()
         signal.signal(signal.SIGINT, before)
@@ -49,14 +50,24 @@ def _stop(number: int, frame: object) -> None:
     os._exit(130)
 
 
-def _told(message: object, code: int) -> int:
+def _told(message: object, code: int, error: Exception | None = None) -> int:
     sys.stdout.flush()
     line = " ".join(str(message).split())
-    error = type(message).__name__ if isinstance(message, Exception) else None
-    events.tell("ended", logging.ERROR, error=error, message=line, exit_code=code)
+    error = message if isinstance(message, Exception) else error
+    kind = type(error).__name__ if error else None
+    events.tell("ended", logging.ERROR, error=kind, message=line, exit_code=code)
     if not events.on_stderr():
         print(f"obelics: {line}", file=sys.stderr, flush=True)
     return code
+
+
+def _told_of_nobody(error: Exception) -> int:
+    """Tell an error that nobody thought of: of the system in a line, any other with where it came from."""
+    if isinstance(error, OSError) and error.errno in runner.FULL:
+        return _told(runner.no_room(error), 1, error)
+    if not isinstance(error, OSError) and not events.on_stderr():
+        traceback.print_exception(error)
+    return _told(f"{type(error).__name__}: {error} ({events.place_of(error)})", 1, error)
 
 
 def _run(arguments: list[str]) -> None:

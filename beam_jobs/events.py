@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +61,12 @@ def listen(format: str, file: str | None) -> None:
 def on_stderr() -> bool:
     """Whether stderr has events, and hence nothing else."""
     return any(type(handler) is logging.StreamHandler for handler in _LOGGER.handlers)
+
+
+def place_of(error: BaseException) -> str:
+    """The line of code that raised ``error``, as ``file:number``; empty if it was never raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def counts(tally: Tally) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 import pyarrow as pa
 
-from beam_jobs import io
+from beam_jobs import events, io
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import ObelicsError, RunFailed
 from obelics_pipeline.manifest import FileEntry
@@ -57,9 +56,8 @@ class Attempt(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, part: int, error: Exception) -> Attempt:
         """What ``error`` says; the message is cut at 500 characters."""
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        return cls(part, type(error).__name__, str(error)[:500], place, socket.gethostname())
+        name, place = type(error).__name__, events.place_of(error)
+        return cls(part, name, str(error)[:500], place, socket.gethostname())
 
 
 class Workspace(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import difflib
 import errno
 import logging
 import os
+import queue
 import re
 import shlex
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 import msgspec
 
 from beam_jobs import ranged
+from beam_jobs.poison import MAX_DEATHS
 from obelics_pipeline import errors
 from obelics_pipeline.errors import Misconfigured, ObelicsError, RunFailed
 
@@ -48,6 +50,16 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROOM = re.compile(rf"\[Errno (?:{'|'.join(map(str, FULL))})\] [^\n\[]*[^\n\[ ]")
 
 
+WORKER_DIED: Final = (
+    "a worker process died, perhaps for want of memory or at a hostile page; run the same command again: it goes on "
+    f"where it was, and passes over a page at which {MAX_DEATHS} attempts have died"
+)
+
+
+class WorkerDied(RunFailed):
+    """A local worker process is gone; Beam's threads wait for it, so that only ``os._exit`` ends this one."""
+
+
 class BeamOptions(msgspec.Struct, frozen=True):
     """How to run: ``arguments`` for Beam as on a command line, and the number of local worker processes."""
 
@@ -70,20 +82,26 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
     name, rest = arguments(options)
     workers = min(options.workers, parts)
     runner: Any = name
-    if name == LOCAL_RUNNER and workers > 1:
+    processes = name == LOCAL_RUNNER and workers > 1
+    if processes:
         rest = [f"--direct_num_workers={workers}", *rest]
         runner = _processes()
-        threading.excepthook = _end_with_the_worker
     pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(rest))
     build(pipeline)
     if name != LOCAL_RUNNER:
         graph.check(pipeline.to_runner_api(), f"--runner={name}")
     try:
-        result = pipeline.run()
-        result.wait_until_finish()
+        return _run_while_workers_live(pipeline) if processes else _run(pipeline)
+    except WorkerDied:
+        raise
     except Exception as error:
         logger.debug("the job failed", exc_info=True)
         raise failure(error) from error
+
+
+def _run(pipeline: beam.Pipeline) -> Any:
+    result = pipeline.run()
+    result.wait_until_finish()
     return result
 
 
@@ -97,16 +115,28 @@ def _processes() -> Any:
     return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
 
 
-def _end_with_the_worker(event: threading.ExceptHookArgs) -> None:
-    """End the program when a worker process has died: Beam would wait for it for ever."""
-    if event.thread is None or event.thread.name != "run_worker":
-        threading.__excepthook__(event)
-        return
-    print(
-        "obelics: a worker process died, perhaps for want of memory; run the command again", file=sys.stderr
-    )
-    sys.stderr.flush()
-    os._exit(1)
+def _run_while_workers_live(pipeline: beam.Pipeline) -> Any:
+    """Beam's result; ``WorkerDied`` when a worker process has died, for which Beam would wait for ever."""
+    ends: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            ends.put((_run(pipeline), None))
+        except BaseException as error:
+            ends.put((None, error))
+
+    def died(event: threading.ExceptHookArgs) -> None:
+        if event.thread is not None and event.thread.name == "run_worker":
+            ends.put((None, WorkerDied(WORKER_DIED)))
+        else:
+            threading.__excepthook__(event)
+
+    threading.excepthook = died
+    threading.Thread(target=run, name="job", daemon=True).start()
+    result, error = ends.get()
+    if error is not None:
+        raise error
+    return result
 
 
 def arguments(options: BeamOptions) -> tuple[str, list[str]]:

@@ -16,7 +16,7 @@ from beam_jobs.progress import Step, Watcher, watch
 from beam_jobs.runner import BeamOptions
 from obelics_pipeline import manifest as manifests
 from obelics_pipeline.accounting import Tally, total
-from obelics_pipeline.errors import InputError, ObelicsError, RunFailed
+from obelics_pipeline.errors import InputError, RunFailed
 from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
 
 
@@ -130,7 +130,7 @@ def run(plan: Plan, session: Session) -> Done:
     events.tell("stage_started", stage=stage, parts=plan.parts)
     try:
         done = _run(plan, session)
-    except ObelicsError as error:
+    except Exception as error:
         seconds = round(time.monotonic() - started, 3)
         facts = {"seconds": seconds, "error": type(error).__name__, "message": str(error)}
         events.tell("stage_failed", logging.ERROR, stage=stage, **facts)

@@ -75,6 +75,42 @@ def test_a_failure_is_told_with_its_place(
     assert "No space left on device" in ended["message"]
 
 
+def test_an_error_of_the_system_in_the_driver_is_told(
+    archive: Path, config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = tmp_path / "out/documents/_MANIFEST.json"
+    in_the_way.mkdir(parents=True)
+    command = extract(archive, config_file, tmp_path)
+    assert main([*command, "--log-format", "json"]) == 1
+    stage, ended = lines(capsys.readouterr().err)[-2:]
+    assert (stage["event"], stage["error"]) == ("stage_failed", "IsADirectoryError")
+    assert (ended["event"], ended["exit_code"], ended["error"]) == ("ended", 1, "IsADirectoryError")
+    assert str(in_the_way) in ended["message"]
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("obelics: IsADirectoryError: ")
+    assert told.count("\n") == 1
+
+
+def test_an_error_that_nobody_thought_of_is_told_and_shown(
+    archive: Path,
+    config_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(plan: object) -> None:
+        raise KeyError("nothing")
+
+    monkeypatch.setattr("beam_jobs.stages.prepare", broken)
+    command = extract(archive, config_file, tmp_path)
+    assert main([*command, "--log-format", "json"]) == 1
+    assert lines(capsys.readouterr().err)[-1]["message"].startswith(f"KeyError: 'nothing' ({__file__}:")
+    assert main(command) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert (told[0], told[-1][:28]) == ("Traceback (most recent call last):", "obelics: KeyError: 'nothing'")
+
+
 def test_a_log_that_cannot_be_written_is_a_mistake(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -31,9 +32,9 @@ def wait(seconds: float, fact: Callable[[], object]) -> bool:
     return bool(fact())
 
 
-def start(archive: Path, config_file: Path, output: Path) -> subprocess.Popen[str]:
+def start(archive: Path, config_file: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "beam_jobs.cli", "extract", "--config", str(config_file)]
-    command += ["--input", str(archive), "--output", str(output), "--workers", "2"]
+    command += ["--input", str(archive), "--output", str(output), "--workers", "2", *more]
     return subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )
@@ -53,13 +54,16 @@ def test_control_c_ends_it_all_with_one_line(archive: Path, config_file: Path, t
 def test_a_killed_process_takes_the_others_with_it(
     victim: str, archive: Path, config_file: Path, tmp_path: Path
 ) -> None:
-    process = start(archive, config_file, tmp_path / "out")
+    process = start(archive, config_file, tmp_path / "out", "--log-format", "json")
     assert wait(60, lambda: workers(process.pid))
     os.kill(workers(process.pid)[0] if victim == "worker" else process.pid, signal.SIGKILL)
     _, told = process.communicate(timeout=60)
     if victim == "worker":
         assert process.returncode == 1
-        assert "obelics: a worker process died" in told
+        failed, ended = [json.loads(line) for line in told.splitlines()][-2:]
+        assert (failed["event"], failed["error"]) == ("stage_failed", "WorkerDied")
+        assert (ended["event"], ended["exit_code"], ended["error"]) == ("ended", 1, "WorkerDied")
+        assert ended["message"].startswith("a worker process died, perhaps")
     assert wait(30, lambda: not workers(process.pid))
 
 
