@@ -204,13 +204,17 @@ def measure(plan: Plan, folder: Path) -> Iterator[Round]:
 def figures(plan: Plan) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         rounds = list(measure(plan, Path(folder)))
-        density = list(content(archive_of(plan.pages, Path(folder)), rounds[0].turns[0][0].pages))
-    return [*speed(plan, rounds), *memory(plan, rounds), *density]
+        found = list(rates(plan, rounds, archive_of(plan.pages, Path(folder))))
+    return [*speed(plan, rounds), *memory(plan, rounds), *found]
 
 
-def content(archive: Path, pages: int) -> Iterator[Figure]:
-    """What is in the bytes of an archive."""
-    size = archive.stat().st_size
+def rates(plan: Plan, rounds: list[Round], archive: Path) -> Iterator[Figure]:
+    """What the bytes of an archive hold and cost, under the names of ``obelics_pipeline/rates.py``."""
+    size, pages = archive.stat().st_size, rounds[0].turns[0][0].pages
+    job = median(each.slope(plan, 1).processor for each in rounds) / (plan.many - plan.few)
+    yield Figure(
+        "extract_seconds", job / size * 1e9, "s/GB", how="processor time of the job, start-up excluded"
+    )
     with gzip.open(archive) as stream:
         unpacked = sum(len(piece) for piece in iter(lambda: stream.read(1 << 20), b""))
     yield Figure("pages", pages / size * 1e9, "1/GB", how=f"{size:,} bytes")
