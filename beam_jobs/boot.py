@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -54,7 +53,7 @@ def environment(name: str, info: Any) -> dict[str, str]:
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
         "CONTROL_API_SERVICE_DESCRIPTOR": place(info.control_endpoint),
         "LOGGING_API_SERVICE_DESCRIPTOR": place(info.logging_endpoint),
-        "SEMI_PERSISTENT_DIRECTORY": tempfile.gettempdir(),
+        "SEMI_PERSISTENT_DIRECTORY": "",  # what lies in a folder of that name would be run, whoever put it there
     }
 
 

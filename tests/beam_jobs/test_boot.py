@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -57,3 +62,38 @@ def test_a_worker_is_asked_for_by_name_and_place(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         boot.main(["--id=1-1"])
     assert "--provision_endpoint" in capsys.readouterr().err
+
+
+class Intruder:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+ALL_BUT_TO_WORK = """
+import os
+from apache_beam.runners.worker import sdk_worker_main
+from beam_jobs import boot, worker
+
+def begin(starter):
+    del os.environ["LOGGING_API_SERVICE_DESCRIPTOR"]  # nobody listens there
+    sdk_worker_main.create_harness(os.environ, dry_run=True)
+
+worker.serve = begin
+boot.main()
+"""
+
+
+def test_a_worker_runs_nothing_that_others_put_into_temporary_folders(endpoint: str, tmp_path: Path) -> None:
+    session = tmp_path / "staged/pickled_main_session"
+    session.parent.mkdir()
+    session.write_bytes(pickle.dumps(Intruder(tmp_path / "ran")))
+    command = [sys.executable, "-c", ALL_BUT_TO_WORK, "--id=1-1", "--provision_endpoint", endpoint]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "SEMI_PERSISTENT_DIRECTORY": str(tmp_path)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "ran").exists()
