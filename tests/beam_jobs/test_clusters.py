@@ -95,6 +95,18 @@ def test_stopping_ends_no_process_that_it_did_not_start(tmp_path: Path) -> None:
     assert cluster_script("spark", "status", tmp_path).returncode == 3
 
 
+@pytest.mark.parametrize("kind", ["spark", "flink"])
+def test_a_folder_of_others_is_left_alone(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("mine").touch()
+    refused = cluster_script(kind, "start", Path())
+    if "run scripts/setup-cluster" in refused.stderr:
+        pytest.skip(refused.stderr.strip())
+    assert refused.returncode == 1
+    assert f"{tmp_path} has files that are not of a cluster" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
