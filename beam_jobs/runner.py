@@ -32,6 +32,9 @@ LOCAL: Final = frozenset({"direct", "directrunner", "local", "fnapirunner"})
 PORTABLE: Final = frozenset({"portablerunner", "sparkrunner", "flinkrunner", "prismrunner"})
 """Runners whose job servers know options of their own, which nobody can check before the job is submitted."""
 
+THREADS: Final = "--number_of_worker_harness_threads"
+"""Dataflow starts a process for each core, and would have 12 threads in each: one interpreter, and a part for each."""
+
 REFUSED: Final = {
     "daskrunner": "Beam's Dask runner leaves out branches of a job and gives every output of a step the same elements, "
     "without a word",
@@ -148,6 +151,8 @@ def arguments(options: BeamOptions) -> tuple[str, list[str]]:
     runner = LOCAL_RUNNER if chosen.runner.lower() in LOCAL else chosen.runner
     if not any(argument.startswith("--save_main_session") for argument in rest):
         rest.append("--no_save_main_session")
+    if "dataflow" in runner.lower() and not any(argument.startswith(THREADS) for argument in rest):
+        rest.append(f"{THREADS}=1")
     return runner, rest
 
 

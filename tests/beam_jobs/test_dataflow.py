@@ -13,7 +13,7 @@ import pytest
 
 from beam_jobs.launch import drivers, main
 from beam_jobs.options import STAGES
-from beam_jobs.runner import BeamOptions
+from beam_jobs.runner import THREADS, BeamOptions, arguments
 from beam_jobs.stages import FILTER, read_manifest
 from obelics_pipeline.errors import Misconfigured, RunFailed
 
@@ -23,8 +23,7 @@ OPTIONS = [
     "--runner=DataflowRunner", "--project=example-project", "--region=us-central1",
     "--temp_location=gs://example-bucket/temporary", "--staging_location=gs://example-bucket/staging",
     "--dry_run=True", "--no_auth", f"--sdk_container_image={IMAGE}", "--sdk_location=container",
-    "--machine_type=n2-standard-2", "--number_of_worker_harness_threads=1", "--max_num_workers=500",
-    "--disk_size_gb=50",
+    "--machine_type=n2-standard-2", "--max_num_workers=500", "--disk_size_gb=50",
 ]  # fmt: skip
 
 
@@ -101,6 +100,7 @@ def test_the_template_offers_what_the_launcher_takes() -> None:
     values = {
         "command": "extract", "config": "obelics", "input": "gs://b/*.warc.gz", "output": "gs://bucket/out",
         "sdk_container_image": IMAGE, "stage_max_num_workers": "500", "stage_machine_type": "n2-standard-2",
+        "stage_disk_size_gb": "50",
     }  # fmt: skip
     assert values.keys() == offered.keys()
     assert all(
@@ -111,6 +111,7 @@ def test_the_template_offers_what_the_launcher_takes() -> None:
     assert command == [
         "extract", "--config", "obelics", "--output", "gs://bucket/out", "--input", "gs://b/*.warc.gz",
         "--", f"--sdk_container_image={IMAGE}", "--max_num_workers=500", "--machine_type=n2-standard-2",
+        "--disk_size_gb=50",
     ]  # fmt: skip
     assert options == BeamOptions((f"--sdk_container_image={IMAGE}",))
 
@@ -133,6 +134,20 @@ def test_the_job_of_the_driver_is_alone_in_the_template() -> None:
         "--runner=DataflowRunner",
     ]
     assert options == BeamOptions(tuple(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [
+        pytest.param(["--runner=DataflowRunner"], ["1"], id="one, for a process is a core's"),
+        pytest.param(["--runner=DataflowRunner", f"--stage_{THREADS[2:]}=4"], ["4"], id="told"),
+        pytest.param(["--runner=FlinkRunner"], [], id="of other runners"),
+    ],
+)
+def test_jobs_of_stages_have_as_many_threads_as_interpreters(given: list[str], threads: list[str]) -> None:
+    command, _ = drivers(["--output=gs://b/out", *given])
+    _, options = arguments(BeamOptions(tuple(command[command.index("--") + 1 :])))
+    assert [o.partition("=")[2] for o in options if o.startswith(THREADS)] == threads
 
 
 def test_the_driver_runs_as_a_job(archive: Path, config_file: Path, tmp_path: Path) -> None:
