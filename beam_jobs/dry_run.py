@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from rich.table import Table
 from beam_jobs import io, stages
 from beam_jobs.build import PLANS, check
 from beam_jobs.config import load
+from beam_jobs.http_file import Manners
 from beam_jobs.inputs import is_selection
 from beam_jobs.parts import REPORTS, Workspace
 from beam_jobs.selected import LENGTH
@@ -78,28 +79,28 @@ def _finished_parts(space: Workspace) -> int:
 
 def _given(session: Session, first: str) -> Flow:
     """What the first stage would read: the archives, or the tables of the stages before."""
-    flow = _all_archives(session.archives)
+    flow = _all_archives(session)
     for layout in LAYOUTS[: list(PLANS).index(first)]:
         if (found := stages.recorded(session.source, layout)) is not None:
             flow = handed_on(layout, found, flow)
     return flow
 
 
-def _all_archives(entries: Iterable[InputEntry]) -> Flow:
-    flows = [_archive(entry) for entry in entries]
+def _all_archives(session: Session) -> Flow:
+    flows = [_archive(entry, session.config.manners) for entry in session.archives]
     sums = (sum(getattr(flow, name) for flow in flows) for name in ("documents", "size", "packed"))
     documents, size, packed = sums
     return Flow(documents, size, packed=packed)
 
 
-def _archive(entry: InputEntry) -> Flow:
+def _archive(entry: InputEntry, manners: Manners) -> Flow:
     if is_selection(entry.path):
-        return _selected(entry.path)
+        return _selected(entry.path, manners)
     return archives(entry.bytes, compressed=entry.path.partition("?")[0].endswith((".gz", ".tgz")))
 
 
-def _selected(path: str) -> Flow:
-    with io.open_read(path) as stream:
+def _selected(path: str, manners: Manners) -> Flow:
+    with io.open_read(path, manners) as stream:
         selection = open_selection(stream, path)
         lengths = (
             pc.sum(batch.column(0)).as_py() or 0 for batch in selection.file.iter_batches(columns=[LENGTH])
@@ -177,7 +178,7 @@ def duration(seconds: float) -> str:
 def _remarks(session: Session, names: Sequence[str]) -> Iterator[str]:
     yield ""
     if names[0] == "extract":
-        flow = _all_archives(session.archives)
+        flow = _all_archives(session)
         count = len(session.archives)
         yield f"{count:,} input{'s' * (count != 1)}: {size_of(flow.size)}, about {flow.documents:,.0f} pages."
     workers, prices = session.beam.workers, session.config.cost

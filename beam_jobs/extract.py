@@ -27,25 +27,27 @@ from obelics_pipeline.errors import PageFailed, RunFailed
 from obelics_pipeline.page import Page
 from obelics_pipeline.parquet import ZSTD
 from obelics_pipeline.tables import FAILURES, Failure
+from obelics_pipeline.url import without_credentials
 from obelics_pipeline.wikimedia import dump
 
 
 def plan(session: Session) -> Plan:
     """Cut the archives into ranges, one part each, in the order of the input."""
-    section = session.config.extract
-    counts = [len(_cut(entry.path, entry.bytes, section.range_bytes)) for entry in session.archives]
+    section, manners = session.config.extract, session.config.manners
+    counts = [len(_cut(entry.path, entry.bytes, section, manners)) for entry in session.archives]
     chosen = any(is_selection(entry.path) for entry in session.archives)
     firsts = accumulate(counts, initial=0)
-    made = stages.plan(session, EXTRACT, session.config.result_of("extract"), session.archives, sum(counts))
+    inputs = [msgspec.structs.replace(e, path=without_credentials(e.path)) for e in session.archives]
+    made = stages.plan(session, EXTRACT, session.config.result_of("extract"), inputs, sum(counts))
     archives = [(first, e.path, e.bytes) for first, e in zip(firsts, session.archives, strict=False)]
 
-    work = partial(extract_part, section=section, manners=session.config.manners)
+    work = partial(extract_part, section=section, manners=manners)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Archives" >> beam.Create(archives, reshuffle=False)
-            | "CutIntoRanges" >> beam.FlatMap(_ranges, section.range_bytes)
+            | "CutIntoRanges" >> beam.FlatMap(_ranges, section, manners)
             | "SpreadRanges" >> beam.Reshuffle()
             | "ExtractDocuments" >> beam.ParDo(DoPart(made.space, work))
         )
@@ -55,16 +57,20 @@ def plan(session: Session) -> Plan:
     )
 
 
-def _ranges(archive: tuple[int, str, int], range_bytes: int) -> Iterator[tuple[int, str, int, int]]:
+def _ranges(
+    archive: tuple[int, str, int], section: ExtractSection, manners: Manners
+) -> Iterator[tuple[int, str, int, int]]:
     first, path, size = archive
-    for number, (start, stop) in enumerate(_cut(path, size, range_bytes), first):
+    for number, (start, stop) in enumerate(_cut(path, size, section, manners), first):
         yield number, path, start, stop
 
 
-def _cut(path: str, size: int, range_bytes: int) -> list[tuple[int, int]]:
+def _cut(path: str, size: int, section: ExtractSection, manners: Manners) -> list[tuple[int, int]]:
     if is_selection(path):
-        return selected.cut(path, range_bytes)
-    return dump.ranges(path, size, range_bytes) if dump.is_dump(path) else warc.split(size, range_bytes)
+        return selected.cut(path, section.range_bytes, manners)
+    if dump.is_dump(path):
+        return dump.ranges(path, size, section.range_bytes)
+    return warc.split(size, section.range_bytes)
 
 
 def extract_part(

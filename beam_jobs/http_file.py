@@ -10,9 +10,10 @@ import msgspec
 
 from beam_jobs import ranged
 from beam_jobs.contact import with_contact
-from beam_jobs.ranged import Broken, length_stated, may_pass
+from beam_jobs.ranged import Broken, Stat, length_stated, may_pass
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from obelics_pipeline.fetch_types import FetchOptions
+from obelics_pipeline.url import without_credentials
 
 if TYPE_CHECKING:
     import requests
@@ -31,7 +32,7 @@ _SLOW_DOWN: Final = re.compile(
 
 _NO_BYTES: Final = re.compile(r"bytes \*/(\d+)")
 _HINTS: Final = {
-    401: "it asks who we are; archives are read without a name, so name a public address",
+    401: "it asks who we are; write user name and password for its host into ~/.netrc",
     403: "it is not for everybody; is the address right?",
     404: "there is no such file; is the address right?",
     410: "the file is gone",
@@ -51,20 +52,24 @@ def is_http(path: str) -> bool:
 
 
 class HttpSource:
-    """The file at a URL (a ``ranged.Source``)."""
+    """The file at a URL (a ``ranged.Source``), which is called by it, but for what in it opens closed doors."""
 
     def __init__(self, url: str, manners: Manners | None = None) -> None:
-        self.name = url
+        ranged.check_address(url)
+        self.name = without_credentials(url)
+        self._url = url
         self._manners = manners or Manners()
         self._etag: str | None = None
 
-    def length(self) -> int:
+    def stat(self) -> Stat:
         """Ask with HEAD; ``InputError`` if there is no file, or no length."""
         answer = self._ask("HEAD", {})
         answer.close()
         if answer.status_code != 200 or "Content-Length" not in answer.headers:
             raise InputError(f"{self.name}: HTTP {answer.status_code} or no length; is the address right?")
-        return int(answer.headers["Content-Length"])
+        self._check_etag(answer)
+        version = answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")
+        return Stat(int(answer.headers["Content-Length"]), version)
 
     def open(self, start: int, stop: int | None) -> tuple[ranged.Body | None, int]:
         """Ask for a range; ``RunFailed`` if the server sends something else or another file than before."""
@@ -99,26 +104,25 @@ class HttpSource:
     def _ask(self, method: str, headers: dict[str, str]) -> Any:
         """The answer, its body not yet read; ``Broken`` if asking again may help, ``InputError`` if it will not."""
         import requests
-        from urllib3.exceptions import NewConnectionError
+        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
         headers = headers | {"User-Agent": self._manners.signature}
         try:
             answer = _session(self._manners.connections).request(
-                method, self.name, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=True
+                method, self._url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=True
             )
-        except (
-            requests.TooManyRedirects,
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-        ) as error:
+        except requests.TooManyRedirects as error:
             raise InputError(f"{self.name}: {error}") from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+            raise InputError(f"{self.name}: is no address of a web server, or leads to none") from None
         except requests.RequestException as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise InputError(
                     f"{self.name}: nobody that is trusted vouches for this server; name the authority's file in "
                     "REQUESTS_CA_BUNDLE if it is yours"
                 ) from None
-            raise Broken(_told(error), unreached=isinstance(_cause(error), NewConnectionError)) from error
+            unreached = isinstance(_cause(error), NewConnectionError | ConnectTimeoutError)
+            raise Broken(_told(error), unreached=unreached) from error
         if answer.ok or answer.status_code == 416:
             return answer
         with answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import gzip
 import os
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,7 @@ from typing import Any, Final
 import fsspec
 
 from beam_jobs import io
-from beam_jobs.http_file import CONNECTIONS, HttpSource, is_http
-from beam_jobs.ranged import Broken
+from beam_jobs.http_file import CONNECTIONS, is_http
 from obelics_pipeline.columnar_index import SUBSETS, Subset
 from obelics_pipeline.errors import InputError
 
@@ -30,9 +28,6 @@ LISTING: Final = "crawl-data/{}/cc-index-table.paths.gz"
 
 FOOTER: Final = 1 << 16
 """Bytes at the end of a file that hold what is known of its row groups; if that is more, the rest is read as well."""
-
-CALLS: Final = 3
-"""Attempts to reach a server before anything is read there, one second apart."""
 
 
 def find_files(prefix: str, crawl: str, subset: Subset) -> list[str]:
@@ -47,31 +42,18 @@ def find_files(prefix: str, crawl: str, subset: Subset) -> list[str]:
 
 def _listed(prefix: str, crawl: str, subset: Subset) -> list[str]:
     listing = io.join(prefix, LISTING.format(crawl))
-    _call(prefix, listing)
     try:
-        lines = gzip.decompress(io.read_bytes(listing)).decode().split()
+        data = io.read_bytes(listing)
+    except InputError as error:
+        raise InputError(
+            f"--index {prefix}, --crawl {crawl}: no list of its index files: {error} The names of Common Crawl's "
+            "crawls stand at https://index.commoncrawl.org"
+        ) from None
+    try:
+        lines = gzip.decompress(data).decode().split()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{listing}: is no list of index files, compressed with gzip: {error}") from None
     return sorted({io.join(prefix, line) for line in lines if f"/crawl={crawl}/subset={subset}/" in line})
-
-
-def _call(prefix: str, listing: str) -> None:
-    """Raise ``InputError`` unless the server answers soon, and has the list. Whatever is read later is waited for."""
-    for again in reversed(range(CALLS)):
-        try:
-            HttpSource(listing).length()
-            return
-        except Broken as error:
-            if not again:
-                raise InputError(
-                    f"--index {prefix}: does not answer: {error}; is the address right?"
-                ) from None
-            time.sleep(1)
-        except InputError as error:
-            raise InputError(
-                f"--crawl: no list of its index files: {error} The names of Common Crawl's crawls stand at "
-                "https://index.commoncrawl.org"
-            ) from None
 
 
 def _lying(prefix: str, crawl: str, subset: Subset) -> list[str]:

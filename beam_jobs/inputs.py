@@ -15,6 +15,7 @@ from beam_jobs.http_file import Manners, is_http
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import InputEntry
 from obelics_pipeline.records import is_gzipped
+from obelics_pipeline.url import without_credentials
 from obelics_pipeline.wikimedia import dump
 
 
@@ -28,7 +29,7 @@ def find_archives(
     ``manners`` are for web servers.
     """
     with io.reaching(option):
-        paths = list(dict.fromkeys(_expand(arguments, option)))
+        paths = list(dict.fromkeys(_expand(arguments, option, manners)))
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(partial(_entry_or_why_not, option, manners), paths))
     unusable = [entry for entry in found if isinstance(entry, InputError)]
@@ -45,22 +46,24 @@ def _entry_or_why_not(option: str, manners: Manners | None, path: str) -> InputE
         return error
 
 
-def _expand(arguments: Iterable[str], where: str) -> Iterator[str]:
+def _expand(arguments: Iterable[str], where: str, manners: Manners | None) -> Iterator[str]:
     for argument in arguments:
         if argument.startswith("@"):
-            listed = f"{where} {argument}"
-            yield from _expand(lines_of(argument[1:], listed), listed)
+            listed = f"{where} {without_credentials(argument)}"
+            yield from _expand(lines_of(argument[1:], listed, manners=manners), listed, manners)
         elif not is_http(argument) and any(character in argument for character in "*?["):
             yield from _matches(argument, where)
         else:
             yield argument
 
 
-def lines_of(path: str, where: str, what: str = "path, glob or URL") -> list[str]:
+def lines_of(
+    path: str, where: str, what: str = "path, glob or URL", manners: Manners | None = None
+) -> list[str]:
     """The lines of a list, without what is empty or a comment; ``InputError`` if there are none."""
-    if io.size(path) is None:
+    if io.size(path, manners) is None:
         raise InputError(f"{where}: no such list; write one {what} a line")
-    lines = [line.strip() for line in io.read_bytes(path).decode("utf-8", "replace").splitlines()]
+    lines = [line.strip() for line in io.read_bytes(path, manners).decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith(("#", "@"))]
     if not lines:
         raise InputError(f"{where}: the list is empty; write one {what} a line")
@@ -78,20 +81,22 @@ def _matches(pattern: str, where: str) -> list[str]:
 def _entry(option: str, manners: Manners | None, path: str) -> InputEntry:
     if io.is_local(path) and os.path.isdir(path):
         raise InputError(f"{option} {path}: it is a folder; write '{path.rstrip('/')}/*.warc.gz'")
-    with io.reaching(f"{option} {path}"):
-        length = io.size(path, manners)
-    if length is None:
-        raise InputError(f"{option} {path}: no such file")
+    where = f"{option} {without_credentials(path)}"
+    with io.reaching(where):
+        known = io.stat(path, manners)
+    if known is None:
+        raise InputError(f"{where}: no such file")
     if is_selection(path):
-        return InputEntry(path, length, _digest_of_selection(option, path))
+        return InputEntry(path, known.length, _digest_of_selection(where, path, manners))
+    entry = InputEntry(path, known.length, known.version)
     if not io.is_local(path):
-        return InputEntry(path, length)
+        return entry
     try:
         with io.open_read(path) as stream:
             _check(stream, path)
     except OSError as error:
-        raise InputError(f"{option} {path}: cannot be read: {error.strerror}") from None
-    return InputEntry(path, length, str(os.stat(path).st_mtime_ns))
+        raise InputError(f"{where}: cannot be read: {error.strerror}") from None
+    return entry
 
 
 def is_selection(path: str) -> bool:
@@ -99,12 +104,12 @@ def is_selection(path: str) -> bool:
     return path.endswith(".parquet")
 
 
-def _digest_of_selection(option: str, path: str) -> str:
+def _digest_of_selection(where: str, path: str, manners: Manners | None) -> str:
     from obelics_pipeline.selection import open_selection  # slow to import: most inputs are archives
 
-    data = io.read_bytes(path)
-    if not open_selection(BytesIO(data), f"{option} {path}").rows:
-        raise InputError(f"{option} {path}: nothing is selected; ask for more with 'obelics select'")
+    data = io.read_bytes(path, manners)
+    if not open_selection(BytesIO(data), where).rows:
+        raise InputError(f"{where}: nothing is selected; ask for more with 'obelics select'")
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 

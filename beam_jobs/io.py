@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from beam_jobs import ranged, s3
 from beam_jobs.http_file import HttpSource, Manners, is_http
+from beam_jobs.ranged import Stat
 from obelics_pipeline.errors import InputError, NoSuchFile
 
 
@@ -97,11 +98,11 @@ def discard(stream: BinaryIO, path: str) -> None:
     remove([path])
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(path: str, manners: Manners | None = None) -> bytes:
     """All bytes of ``path``."""
     if s3.is_s3(path):
         return ranged.read_range(s3.S3Source(path), 0, None)
-    with open_read(path) as stream:
+    with open_read(path, manners) as stream:
         return stream.read()
 
 
@@ -160,13 +161,24 @@ def sizes_below(folder: str, pattern: str) -> dict[str, int]:
 
 def size(path: str, manners: Manners | None = None) -> int | None:
     """The length of the file ``path`` in bytes; None if there is no such file."""
+    found = stat(path, manners)
+    return None if found is None else found.length
+
+
+def stat(path: str, manners: Manners | None = None) -> Stat | None:
+    """What is known of the file ``path`` without reading it; None if there is no such file."""
     if is_local(path):
-        return os.path.getsize(path) if os.path.isfile(path) else None
+        if not os.path.isfile(path):
+            return None
+        known = os.stat(path)
+        return Stat(known.st_size, str(known.st_mtime_ns))
     if is_http(path):
-        return ranged.RangedFile(HttpSource(path, manners)).length
+        return ranged.stat(HttpSource(path, manners))
     if s3.is_s3(path):
-        return s3.size(path)
-    return sizes(glob.escape(path)).get(path)
+        return s3.stat(path)
+    (result,) = _remote().match([glob.escape(path)])
+    found = (entry for entry in result.metadata_list if entry.path == path)
+    return next((Stat(e.size_in_bytes, str(e.last_updated_in_seconds or "")) for e in found), None)
 
 
 def remove(paths: Iterable[str]) -> None:
@@ -207,6 +219,7 @@ def check_writable(folder: str) -> None:
     Of a remote folder only this is asked: whether its storage answers.
     """
     if not is_local(folder):
+        ranged.check_address(folder)
         with reaching(f"--output {folder}"):
             sizes_below(folder, "report.json")
         return

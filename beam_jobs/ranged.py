@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO, Final, Protocol, TypeVar, cast
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from obelics_pipeline.errors import InputError, RunFailed
+from obelics_pipeline.url import without_credentials
 
 T = TypeVar("T")
 
@@ -78,6 +79,16 @@ class Broken(OSError):
         self.unreached = unreached
 
 
+class Stat(NamedTuple):
+    """What is known of a file without reading it: its ``length`` in bytes, and a name of its content.
+
+    ``version`` is another where the content is another, as whoever holds the file says; empty if nobody does.
+    """
+
+    length: int
+    version: str
+
+
 class Body(Protocol):
     """The bytes of an answer as they arrive."""
 
@@ -93,8 +104,8 @@ class Source(Protocol):
 
     name: str
 
-    def length(self) -> int:
-        """Its length in bytes, asked for now; ``Broken`` if there is no answer."""
+    def stat(self) -> Stat:
+        """What its server says of it now; ``Broken`` if there is no answer."""
 
     def open(self, start: int, stop: int | None) -> tuple[Body | None, int]:
         """The bytes of ``[start, stop)``, as far as there are any, and the length of the file; or ``Broken``."""
@@ -174,7 +185,7 @@ class RangedFile(io.RawIOBase):
     def length(self) -> int:
         """The length of the file in bytes."""
         if self._length is None:
-            self._length = Patience(self._source.name).ask(self._source.length)
+            self._length = stat(self._source).length
         return self._length
 
     def readable(self) -> bool:
@@ -251,6 +262,21 @@ class RangedFile(io.RawIOBase):
         """End the answer."""
         self._drop()
         super().close()
+
+
+def stat(source: Source) -> Stat:
+    """What is known of a remote file without reading it."""
+    return Patience(source.name).ask(source.stat)
+
+
+def check_address(address: str) -> None:
+    """Raise ``InputError`` for an address that has a user name or a password: addresses stand in tables and logs."""
+    place = address.partition("?")[0]
+    if (bare := without_credentials(place)) != place:
+        raise InputError(
+            f"{bare}: leave user name and password out of the address, which stands in tables and logs; web servers "
+            "are told those of ~/.netrc, object stores those of their own settings (AWS_ACCESS_KEY_ID …)"
+        )
 
 
 def buffered(source: Source) -> BinaryIO:

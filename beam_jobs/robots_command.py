@@ -34,7 +34,7 @@ def _opened(paths: list[str]) -> Iterator[tuple[str, BinaryIO]]:
 def _selected(path: str) -> Iterator[tuple[str, BinaryIO]]:
     """The records that a selection names, each as an archive of its own."""
     section, manners = ExtractSection(), Manners()
-    for rows in selected.cut(path, section.range_bytes):
+    for rows in selected.cut(path, section.range_bytes, manners):
         for archive, _, record in selected.read_records(path, rows, section, manners):
             if isinstance(record, NoSuchFile):
                 raise InputError(f"WARC {path}: {record}; is the prefix of its archives right?")

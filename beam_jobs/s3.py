@@ -16,7 +16,7 @@ from functools import cache, partial
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from beam_jobs import ranged
-from beam_jobs.ranged import Broken, length_stated
+from beam_jobs.ranged import Broken, Stat, length_stated
 from obelics_pipeline import __version__
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 
@@ -138,7 +138,7 @@ def _asking(path: str) -> Iterator[None]:
         raise InputError(f"{path}: {error}; set AWS_ACCESS_KEY_ID … or a profile of boto3's") from None
     except exceptions.ParamValidationError as error:
         raise InputError(f"{path}: {error}") from None
-    except exceptions.EndpointConnectionError as error:
+    except (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError) as error:
         raise Broken(f"{path}: {error}", unreached=True) from error
     except (exceptions.BotoCoreError, OSError) as error:
         raise Broken(f"{path}: {type(error).__name__}: {error}") from error
@@ -174,6 +174,7 @@ def _patiently(path: str, ask: Callable[[], T]) -> T:
 
 
 def _split(path: str) -> dict[str, str]:
+    ranged.check_address(path)
     bucket, _, key = path.removeprefix(SCHEME).partition("/")
     if not bucket or not key:
         raise InputError(f"{path}: names no object; write s3://bucket/key")
@@ -188,12 +189,12 @@ class S3Source:
         self._place = _split(path)
         self._etag: dict[str, str] = {}
 
-    def length(self) -> int:
+    def stat(self) -> Stat:
         """Ask for the head of the object; ``NoSuchFile`` if there is none."""
         with _asking(self.name):
             head = _client().head_object(**self._place)
         self._etag = {"IfMatch": head["ETag"]}
-        return int(head["ContentLength"])
+        return Stat(int(head["ContentLength"]), head["ETag"])
 
     def open(self, start: int, stop: int | None) -> tuple[ranged.Body | None, int]:
         """Ask for a range of the same object as before."""
@@ -202,7 +203,7 @@ class S3Source:
             with _asking(self.name):
                 answer = _client().get_object(**self._place, **self._etag, Range=wanted)
         except _Beyond:
-            return None, self.length()
+            return None, self.stat().length
         self._etag = {"IfMatch": answer["ETag"]}
         body = _S3Body(answer["Body"], self.name)
         try:
@@ -332,10 +333,10 @@ def move(source: str, target: str) -> None:
     remove([source])
 
 
-def size(path: str) -> int | None:
-    """The length of an object in bytes; None if there is none."""
+def stat(path: str) -> Stat | None:
+    """What is known of an object without reading it; None if there is none."""
     try:
-        return ranged.RangedFile(S3Source(path)).length
+        return ranged.stat(S3Source(path))
     except NoSuchFile:
         return None
 
@@ -344,6 +345,7 @@ def sizes(pattern: str) -> dict[str, int]:
     """The objects that match ``pattern``, with their lengths in bytes, in order."""
     from apache_beam.io.filesystem import FileSystem
 
+    ranged.check_address(pattern)
     matches = re.compile(FileSystem.translate_pattern(pattern))
     bucket, _, prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0].removeprefix(SCHEME).partition("/")
     if not bucket:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from beam_jobs import io
+from beam_jobs.http_file import is_http
 from beam_jobs.inputs import lines_of
+from beam_jobs.ranged import check_address
 from obelics_pipeline.columnar_index import Places, Wanted
 from obelics_pipeline.errors import InputError, Misconfigured
 from obelics_pipeline.selection import ARCHIVES, NAME
@@ -28,11 +30,16 @@ FORMS: Final = {
 }
 """What an option may say, as an expression and in words."""
 
+HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+"""Names of hosts as they are resolved, after those in other scripts are written in ASCII."""
+
 
 def run(options: argparse.Namespace) -> None:
     """Select, and say what was found."""
     wanted = wanted_of(options)
     _check("crawl", [options.crawl])
+    for option in ("index", "archives"):
+        _check_prefix(f"--{option}", getattr(options, option) or "")
     io.check_writable(options.output)
     archives = options.archives or (ARCHIVES if io.is_local(options.index) else options.index)
     from beam_jobs.select import SelectOptions, select
@@ -80,14 +87,30 @@ def _check(name: str, given: Iterable[str]) -> tuple[str, ...]:
 
 def _names(option: str, given: Sequence[str]) -> tuple[str, ...]:
     """Names of hosts, domains or top-level domains as the index has them, each once, in order."""
-    names = set()
+    names: set[str] = set()
     for argument in given:
-        listed = lines_of(argument[1:], f"{option} {argument}", "name") if argument[0] == "@" else [argument]
-        for name in listed:
-            host = host_of(f"https://{name.strip('.')}/")
-            if not host or "/" in name:
-                raise InputError(
-                    f"{option} {argument}: {name!r} is no name; write it without scheme, port and path"
-                )
-            names.add(host)
+        at = argument.startswith("@")
+        listed = lines_of(argument[1:], f"{option} {argument}", "name") if at else [argument]
+        names.update(_name(f"{option} {argument}", name) for name in listed)
     return tuple(sorted(names))
+
+
+def _name(where: str, given: str) -> str:
+    """The form in which the index has a name."""
+    if "*" in given:
+        raise InputError(f"{where}: {given!r} has a '*'; --domains takes a domain with all its hosts")
+    name = given.strip(".")
+    host = host_of(f"https://{name}/") if not re.search(r"[/\\@:?#%\s]", name) else ""
+    short = host.rpartition(".")[2].isdigit() and host != name  # 1.2 is another way to write 1.0.0.2
+    if short or not HOST.fullmatch(host):
+        raise InputError(f"{where}: {given!r} is no name; write it without scheme, user, port and path")
+    return host
+
+
+def _check_prefix(option: str, prefix: str) -> None:
+    """Raise ``InputError`` for an address to which no names can be joined, or that is not fit for a table."""
+    if not io.is_local(prefix):
+        check_address(prefix)
+    if is_http(prefix) and ("?" in prefix or "#" in prefix):
+        bare = re.split("[?#]", prefix)[0]
+        raise InputError(f"{option} {bare}: names are joined to the address; write it without '?' and '#'")

@@ -54,9 +54,9 @@ class Group(msgspec.Struct, frozen=True):
     captures: tuple[Capture, ...]
 
 
-def cut(path: str, range_bytes: int) -> list[tuple[int, int]]:
+def cut(path: str, range_bytes: int, manners: Manners) -> list[tuple[int, int]]:
     """The rows of the selection at ``path`` in parts ``[first, stop)`` of about ``range_bytes`` of records."""
-    with io.open_read(path) as stream:
+    with io.open_read(path, manners) as stream:
         selection = open_selection(stream, path)
         read, parts = 0, [np.zeros(0, np.int64)]
         for batch in selection.file.iter_batches(columns=[LENGTH]):
@@ -92,7 +92,7 @@ def read_records(
     path: str, rows: tuple[int, int], section: ExtractSection, manners: Manners
 ) -> Iterator[tuple[str, Capture, bytes | NoSuchFile]]:
     """The path of its archive, and the bytes, of each record of the ``rows`` of the selection at ``path``, in order."""
-    with io.open_read(path) as stream:
+    with io.open_read(path, manners) as stream:
         selection = open_selection(stream, path)
         captures = list(_captures(selection, *rows))
 

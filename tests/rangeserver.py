@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from tests.faultserver import CASES, Case, Request, close, reply, reset
@@ -12,8 +13,12 @@ Fault = Callable[[bytes, int, int, asyncio.StreamWriter], Awaitable[None]]
 """Answers a request for the bytes ``[start, stop)`` of a file, in its own way."""
 
 
+def etag(data: bytes) -> str:
+    return f'"{zlib.crc32(data)}"'
+
+
 def head(status: int, data: bytes, start: int, stop: int, total: int | None = None) -> bytes:
-    lines = [f"HTTP/1.1 {status} Status", f"Content-Length: {stop - start}", 'ETag: "1"']
+    lines = [f"HTTP/1.1 {status} Status", f"Content-Length: {stop - start}", f"ETag: {etag(data)}"]
     lines += [f"Content-Range: bytes {start}-{stop - 1}/{total or len(data)}"] if status == 206 else []
     return "\r\n".join([*lines, "", ""]).encode()
 
@@ -121,6 +126,7 @@ __all__ = [
     "another_range",
     "cut",
     "drip",
+    "etag",
     "ignores_ranges",
     "reset",
     "says",

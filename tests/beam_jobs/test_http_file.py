@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import ssl
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import pytest
 import trustme
@@ -16,11 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_jobs import http_file, inputs, io, ranged
+from beam_jobs.cli import main
 from beam_jobs.http_file import Manners
 from obelics_pipeline.errors import InputError, RunFailed
+from obelics_pipeline.manifest import InputEntry
 from tests import rangeserver
-from tests.faultserver import CASES, FaultServer, reply
-from tests.rangeserver import cut, drip, reset, says, sends_on, serve, stall, states_more
+from tests.faultserver import CASES, FaultServer, Request, reply
+from tests.rangeserver import cut, drip, etag, reset, says, sends_on, serve, stall, states_more
 
 DATA = bytes(range(256)) * 4_000
 
@@ -280,7 +284,64 @@ def test_a_missing_file_is_the_callers_mistake(server: FaultServer) -> None:
         inputs.find_archives([server.url("404")])
 
 
-def test_a_url_is_an_input_with_its_length(server: FaultServer) -> None:
+def test_a_url_is_an_input_with_its_length_and_tag(server: FaultServer) -> None:
     serve("file", DATA)
-    (entry,) = inputs.find_archives([server.url("file")])
-    assert entry.bytes == len(DATA)
+    assert inputs.find_archives([server.url("file")])[0] == InputEntry(
+        server.url("file"), len(DATA), etag(DATA)
+    )
+    serve("file", DATA[::-1])
+    assert inputs.find_archives([server.url("file")])[0].digest == etag(DATA[::-1]) != etag(DATA)
+
+
+def test_lists_are_asked_for_as_archives_are(server: FaultServer) -> None:
+    serve("file", DATA)
+    serve("list", server.url("file").encode())
+    before = len(server.requests)
+    inputs.find_archives([f"@{server.url('list')}"], manners=Manners("name/1.0 (+https://who.example/)"))
+    asked = server.requests[before:]
+    assert {request.headers["user-agent"] for request in asked} == {"name/1.0 (+https://who.example/)"}
+    assert len(asked) == 4
+
+
+def test_a_password_has_no_place_in_an_address(server: FaultServer) -> None:
+    with pytest.raises(InputError, match="leave user name and password out") as raised:
+        inputs.find_archives([server.url("file").replace("//", "//me:secret@")])
+    assert "secret" not in str(raised.value)
+
+
+def test_a_password_may_stand_in_netrc(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve("file", DATA)
+    opened = CASES["file"]
+
+    async def closed(request: Request, writer: asyncio.StreamWriter) -> None:
+        known = request.headers.get("authorization") == "Basic bWU6c2VjcmV0"
+        await (opened if known else reply(401))(request, writer)
+
+    CASES["file"] = closed
+    with pytest.raises(
+        InputError, match=r"HTTP 401: it asks who we are; write user name and password .*netrc"
+    ):
+        read(server)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert read(server) == DATA
+
+
+def test_a_signature_is_told_to_the_server_alone(
+    server: FaultServer, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve("signed.warc.gz", archive.read_bytes())
+    output = str(tmp_path / "out")
+    for number in range(2):  # what was done stays so with a new signature
+        url = server.url(f"signed.warc.gz?part=1&X-Amz-Signature=secret{number}")
+        assert main(["extract", "--input", url, "--output", output]) == 0
+        assert server.requests[-1].path.endswith(f"secret{number}")
+    assert "extract: done before" in capsys.readouterr().out
+    written = [path for path in Path(output).rglob("*") if path.is_file()]
+    assert b"signed.warc.gz?part=1" in (Path(output) / "documents/_MANIFEST.json").read_bytes()
+    assert not any(b"secret" in path.read_bytes() for path in written)
+    CASES["signed.warc.gz"] = CASES["404"]
+    assert main(["extract", "--input", url, "--output", output]) == 2
+    assert "secret" not in capsys.readouterr().err

@@ -20,6 +20,7 @@ from msgspec import json
 
 from beam_jobs import io, ranged, s3
 from beam_jobs.cli import main
+from beam_jobs.inputs import find_archives
 from beam_jobs.parts import PartReport, Workspace, read_reports
 from beam_jobs.runner import BeamOptions, check_options
 from obelics_pipeline.accounting import Tally
@@ -256,6 +257,21 @@ def test_a_refusal_is_told_at_once_and_what_may_pass_is_waited_for(
     for ask in (lambda: io.read_range("s3://bucket/a", 0, 9), lambda: io.remove(["s3://bucket/a"])):
         with pytest.raises(kind, match=says):
             ask()
+
+
+def test_another_object_of_the_same_length_is_another_input(bucket: str) -> None:
+    found = []
+    for data in (b"1", b"2"):
+        io.write_atomically("s3://bucket/a.warc", data)
+        found += find_archives(["s3://bucket/*.warc"])
+    assert [entry.bytes for entry in found] == [1, 1]
+    assert found[0] != found[1]
+
+
+def test_a_password_has_no_place_in_an_address() -> None:
+    for ask in (io.size, io.sizes, io.check_writable):
+        with pytest.raises(InputError, match="s3://bucket/a: leave user name and password out"):
+            ask("s3://key:secret@bucket/a")
 
 
 def test_an_object_that_was_not_removed_is_asked_for_again(bucket: str) -> None:

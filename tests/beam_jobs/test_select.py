@@ -381,6 +381,34 @@ BAD = [
         "--hosts https://a.example/path: 'https://a.example/path' is no name",
         id="an address for a host",
     ),
+    *(
+        pytest.param(
+            ["--hosts", name], f"'{re.escape(name)}' is no name; write it without scheme, user", id=what
+        )
+        for name, what in {
+            "user@a.example": "a user",
+            "a.example:8443": "a port",
+            "a.example?x": "a query",
+            "a.example#f": "a fragment",
+            "a.example,b.example": "two hosts",
+            "a .example": "a space",
+            "1.2": "half an address",
+            "a..example": "an empty label",
+            ".": "a dot",
+            "": "nothing",
+        }.items()
+    ),
+    pytest.param(["--hosts", "*.a.example"], "has a '[*]'; --domains takes a domain with all", id="a star"),
+    pytest.param(
+        ["--archives", "https://user:secret@a.example/"],
+        "https://a.example/: leave user name and password out",
+        id="a password",
+    ),
+    pytest.param(
+        ["--archives", "https://a.example/?X-Amz-Signature=secret"],
+        "--archives https://a.example/: names are joined",
+        id="a signature",
+    ),
     pytest.param(
         ["--hosts", "@/nowhere.txt"],
         "--hosts @/nowhere.txt: no such list; write one name a line",
@@ -419,6 +447,7 @@ def test_mistakes_are_told(
     code, _, error = say("--index", published, *asked, "--output", tmp_path / "out")
     assert code == 2
     assert re.search(why.replace("(", r"\(").replace(")", r"\)"), error), error
+    assert "secret" not in error
     assert not (tmp_path / "out").exists()
 
 
@@ -437,7 +466,7 @@ def test_a_crawl_that_a_server_does_not_list_is_told(
 ) -> None:
     code, _, error = say("--crawl", "CC-MAIN-2026-99", "--index", server.address, "--output", tmp_path)
     assert code == 2
-    assert "--crawl: no list of its index files" in error
+    assert "--crawl CC-MAIN-2026-99: no list of its index files" in error
     assert "crawl-data/CC-MAIN-2026-99/cc-index-table.paths.gz: HTTP 404" in error
 
 
@@ -448,7 +477,8 @@ def test_a_server_that_does_not_answer_is_told(
         address = server.address
     code, _, error = say("--index", address, "--output", tmp_path)
     assert code == 2
-    assert f"--index {address}: does not answer" in error
+    assert f"--index {address}, --crawl {CRAWL}: no list of its index files" in error
+    assert "cannot be reached" in error
     assert "refused" in error
 
 

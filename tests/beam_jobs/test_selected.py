@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from beam_jobs import inputs, ranged, selected
 from beam_jobs.cli import main
+from beam_jobs.http_file import Manners
 from beam_jobs.selected import GROUP_BYTES, UNWANTED, Capture, cut, merge
 from obelics_pipeline.errors import InputError
 from obelics_pipeline.page import Page
@@ -216,7 +217,7 @@ def test_parts_are_all_rows_in_order_and_of_like_bytes(
         for capture in laid_out([(3, length) for length in lengths])
     ]
     path = str(select(tmp_path_factory.getbasetemp() / "cut.parquet", rows, ""))
-    parts = cut(path, range_bytes)
+    parts = cut(path, range_bytes, Manners())
     assert [row for first, stop in parts for row in range(first, stop)] == list(range(len(lengths)))
     read = [sum(lengths[first:stop]) for first, stop in parts]
     assert max(read) < range_bytes + max(lengths)
