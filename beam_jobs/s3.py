@@ -10,13 +10,13 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from beam_jobs import ranged
 from beam_jobs.ranged import Broken, Stat, length_stated
+from beam_jobs.s3_answers import Beyond, asking, refusal
 from obelics_pipeline import __version__
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 
@@ -51,35 +51,6 @@ REFUSED: Final = {
     "s3_api_version": "boto3 has one",
 }
 """Beam's options that could do nothing here, and what to do instead."""
-
-_NOT_THERE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
-_PASSING: Final = frozenset(
-    (
-        "BandwidthLimitExceeded", "IncompleteBody", "InternalError", "NoSuchUpload", "OperationAborted",
-        "PriorRequestNotComplete", "RequestLimitExceeded", "RequestThrottled", "RequestTimeout", "ServiceUnavailable",
-        "SlowDown", "Throttling", "ThrottlingException",
-    )
-)  # fmt: skip
-"""Codes that speak of the moment, also where the status of HTTP does not: that of an object among many is 200."""
-
-_OLD: Final = "the credentials are of no use any more; renew them"
-_ELSEWHERE: Final = "the bucket is in another region; set AWS_DEFAULT_REGION or --s3_region_name"
-_RIGHTS: Final = "check credentials and policy"
-_HINTS: Final = {
-    "ExpiredToken": _OLD,
-    "InvalidToken": _OLD,
-    "TokenRefreshRequired": _OLD,
-    "301": _ELSEWHERE,
-    "PermanentRedirect": _ELSEWHERE,
-    "AuthorizationHeaderMalformed": _ELSEWHERE,
-    "IllegalLocationConstraintException": _ELSEWHERE,
-    "InvalidObjectState": "the object is in an archive; restore it first",
-    "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
-    "401": _RIGHTS,
-    "403": _RIGHTS,
-    "AccessDenied": _RIGHTS,
-}
-"""What to do about a code, or else about a status of HTTP."""
 
 
 def is_s3(path: str) -> bool:
@@ -124,50 +95,11 @@ def _adopt_options() -> None:
     os.environ.update(adopted)
 
 
-@contextmanager
-def _asking(path: str) -> Iterator[None]:
-    """Turn boto3's errors into ours: the caller's mistakes, and what may pass, as ``Broken``."""
-    from botocore import exceptions
-
-    try:
-        yield
-    except exceptions.ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        raise _refusal(path, error.response.get("Error", {}), status) from None
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
-        raise InputError(f"{path}: {error}; set AWS_ACCESS_KEY_ID … or a profile of boto3's") from None
-    except exceptions.ParamValidationError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError) as error:
-        raise Broken(f"{path}: {error}", unreached=True) from error
-    except (exceptions.BotoCoreError, OSError) as error:
-        raise Broken(f"{path}: {type(error).__name__}: {error}") from error
-
-
-def _refusal(path: str, told: Mapping[str, Any], status: int) -> Exception:
-    """The error that an answer of the store is: by its code, or else by its status of HTTP."""
-    code, message = told.get("Code", ""), told.get("Message", "")
-    if code in _NOT_THERE:
-        return NoSuchFile(f"{path}: there is no such object or bucket")
-    if status == 412:
-        return RunFailed(f"{path}: changed while it was read (other ETag); run the command again")
-    if status == 416:
-        return _Beyond(f"{path}: has no such bytes")
-    if code in _PASSING or ranged.may_pass(status):
-        return Broken(f"{path}: {code}: {message}")
-    hint = _HINTS.get(code) or _HINTS.get(str(status), "is the address right?")
-    return InputError(f"{path}: refused ({code}: {message}); {hint}")
-
-
-class _Beyond(InputError):
-    """A range that begins behind the end of the object."""
-
-
 def _patiently(path: str, ask: Callable[[], T]) -> T:
     """What ``ask`` gives, as often as it takes: boto3 makes only so many second attempts in a process."""
 
     def attempt() -> T:
-        with _asking(path):
+        with asking(path):
             return ask()
 
     return ranged.Patience(path).ask(attempt)
@@ -191,7 +123,7 @@ class S3Source:
 
     def stat(self) -> Stat:
         """Ask for the head of the object; ``NoSuchFile`` if there is none."""
-        with _asking(self.name):
+        with asking(self.name):
             head = _client().head_object(**self._place)
         self._etag = {"IfMatch": head["ETag"]}
         return Stat(int(head["ContentLength"]), head["ETag"])
@@ -200,9 +132,9 @@ class S3Source:
         """Ask for a range of the same object as before."""
         wanted = f"bytes={start}-{'' if stop is None else stop - 1}"
         try:
-            with _asking(self.name):
+            with asking(self.name):
                 answer = _client().get_object(**self._place, **self._etag, Range=wanted)
-        except _Beyond:
+        except Beyond:
             return None, self.stat().length
         self._etag = {"IfMatch": answer["ETag"]}
         body = _S3Body(answer["Body"], self.name)
@@ -225,7 +157,7 @@ class _S3Body:
         import urllib3
 
         try:
-            with _asking(self._name):
+            with asking(self._name):
                 data: bytes = self._body.read(size)
         except urllib3.exceptions.HTTPError as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
@@ -376,5 +308,5 @@ def _remove(left: list[str]) -> None:
     answer = _client().delete_objects(Bucket=_split(left[0])["Bucket"], Delete=objects)
     errors = [(keys[told["Key"]], told) for told in answer.get("Errors", ())]
     left[:] = [path for path, _ in errors]
-    if refusals := [_refusal(f"{path}: not removed", told, 0) for path, told in errors]:
-        raise min(refusals, key=lambda refusal: isinstance(refusal, Broken))
+    if refusals := [refusal(f"{path}: not removed", told, 0) for path, told in errors]:
+        raise min(refusals, key=lambda error: isinstance(error, Broken))

@@ -23,6 +23,7 @@ from beam_jobs.cli import main
 from beam_jobs.inputs import find_archives
 from beam_jobs.parts import PartReport, Workspace, read_reports
 from beam_jobs.runner import BeamOptions, check_options
+from beam_jobs.s3_answers import refusal
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import InputError, NoSuchFile, RunFailed
 from obelics_pipeline.manifest import FileEntry
@@ -128,6 +129,19 @@ def test_a_store_on_a_bad_day_gives_the_same_bytes(
     assert build(path, OUT, few_parts) == 0
     misbehave(bucket)
     assert digests(OUT) == expected
+
+
+def test_each_fault_alone_costs_nothing(bucket: str, archive: Path, few_parts: Path) -> None:
+    command = ["extract", "--config", str(few_parts), "--input", upload(archive)]
+    written = []
+    for number, fault in enumerate(({}, {"busy": 0.2}, {"cut": 0.2})):
+        output = f"{OUT}/{number}"
+        misbehave(bucket, **fault)
+        assert main([*command, "--output", output]) == 0
+        misbehave(bucket)
+        written.append([io.read_bytes(path) for path in io.sizes(f"{output}/documents/part-*.parquet")])
+    assert written[0] == written[1] == written[2]
+    assert len(written[0]) == 3
 
 
 def test_a_killed_build_goes_on_where_it_was(
@@ -237,23 +251,23 @@ def test_mistakes_are_told(bucket: str, ask: Callable[[], Any], kind: type[Excep
     ],
 )
 def test_what_an_answer_means(status: int, code: str, kind: type[Exception], says: str) -> None:
-    error = s3._refusal("s3://bucket/a", {"Code": code, "Message": "why"}, status)
+    error = refusal("s3://bucket/a", {"Code": code, "Message": "why"}, status)
     assert type(error) is kind
     assert re.search(says, str(error))
 
 
 @pytest.mark.parametrize(
-    ("refusal", "kind", "says"),
+    ("answer", "kind", "says"),
     [
         ("400-ExpiredToken", InputError, "refused .ExpiredToken: It is so.*renew them"),
         ("529-Odd", RunFailed, "given up after 3 attempts"),
     ],
 )
 def test_a_refusal_is_told_at_once_and_what_may_pass_is_waited_for(
-    bucket: str, refusal: str, kind: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+    bucket: str, answer: str, kind: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ranged, "ATTEMPTS", 3)
-    misbehave(bucket, refusal=refusal)
+    misbehave(bucket, refusal=answer)
     for ask in (lambda: io.read_range("s3://bucket/a", 0, 9), lambda: io.remove(["s3://bucket/a"])):
         with pytest.raises(kind, match=says):
             ask()
