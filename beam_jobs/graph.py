@@ -32,25 +32,34 @@ FUNCTIONS: Final = {
 }
 """Fields of a ParDo's payload that must be empty, and what it means if one is not."""
 
-MAX_BYTES: Final = 10_000_000
-"""Of a whole graph: Dataflow takes no larger one. The paths of a crawl's 90,000 archives are 7 MB in it."""
+DATAFLOW_BYTES: Final = 10_000_000
+"""Of a whole graph: Dataflow takes no larger one."""
+
+MAX_BYTES: Final = 100_000_000
+"""Of a whole graph elsewhere: Spark sends no message of more than 128 MiB (``spark.rpc.message.maxSize``)."""
 
 
-def check(graph: api.Pipeline, where: str) -> None:
-    """Raise ``Misconfigured`` if there is anything in ``graph`` that not every runner does."""
-    if found := list(faults(graph)):
+def check(graph: api.Pipeline, where: str, max_bytes: int = DATAFLOW_BYTES) -> None:
+    """Raise ``Misconfigured`` if there is anything in ``graph`` that not every runner does, or if it is too large."""
+    if found := list(faults(graph, max_bytes)):
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise Misconfigured(f"{where}: {found[0]}{more}")
 
 
-def faults(graph: api.Pipeline) -> Iterator[str]:
+def max_bytes(runner: str) -> int:
+    """How large a graph ``runner`` takes."""
+    return DATAFLOW_BYTES if "dataflow" in runner.lower() else MAX_BYTES
+
+
+def faults(graph: api.Pipeline, max_bytes: int = DATAFLOW_BYTES) -> Iterator[str]:
     """What in ``graph`` some runner cannot do: the step, the fact, and what to do instead."""
     components = graph.components
-    if (size := graph.ByteSize()) > MAX_BYTES:
+    if (size := graph.ByteSize()) > max_bytes:
         largest = max(components.transforms.values(), key=lambda step: len(step.spec.payload))
         yield (
             f"step {largest.unique_name!r} has {len(largest.spec.payload) / 1e6:.1f} MB of a graph of {size / 1e6:.1f} "
-            f"MB, and Dataflow takes {MAX_BYTES / 1e6:.0f}; give it paths or numbers, and let workers read the rest"
+            f"MB, and the runner takes {max_bytes / 1e6:.0f}; make fewer, larger parts (extract.range_bytes, "
+            "images.shard_images)"
         )
     consumers: dict[str, set[str]] = defaultdict(set)
     for step in _steps(components, graph.root_transform_ids):

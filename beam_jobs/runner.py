@@ -92,7 +92,7 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
     pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(rest))
     build(pipeline)
     if name != LOCAL_RUNNER:
-        graph.check(pipeline.to_runner_api(), f"--runner={name}")
+        graph.check(pipeline.to_runner_api(), f"--runner={name}", graph.max_bytes(name))
     try:
         return _run_while_workers_live(pipeline) if processes else _run(pipeline)
     except WorkerDied:

@@ -12,7 +12,7 @@ from apache_beam.testing import test_stream
 from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import FixedWindows
 
-from beam_jobs.graph import MAX_BYTES, check, faults
+from beam_jobs.graph import DATAFLOW_BYTES, check, faults, max_bytes
 from beam_jobs.runner import BeamOptions, run
 from obelics_pipeline.errors import Misconfigured, RunFailed
 
@@ -65,7 +65,7 @@ def pairs_again(pipeline: beam.Pipeline) -> beam.PCollection:
 
 
 def large(pipeline: beam.Pipeline) -> None:
-    _ = pipeline | "Random" >> beam.Create([os.urandom(MAX_BYTES)], reshuffle=False)
+    _ = pipeline | "Random" >> beam.Create([os.urandom(DATAFLOW_BYTES)], reshuffle=False)
 
 
 def combine_globally(pipeline: beam.Pipeline) -> None:
@@ -111,7 +111,7 @@ GRAPHS: dict[str, tuple[Callable[[beam.Pipeline], object], list[str]]] = {
     "an endless source": (lambda p: p | "Bad" >> test_stream.TestStream(), ["step 'Bad' never ends"]),
     "flatten and group": (flatten_and_group, ["is both flattened and grouped"]),
     "flatten and reshuffle": (flatten_and_reshuffle, ["is both flattened and grouped"]),
-    "too large": (large, ["MB, and Dataflow takes 10; give it paths"]),
+    "too large": (large, ["MB, and the runner takes 10; make fewer, larger parts"]),
     "global combine": (combine_globally, ["has a side input"]),
 }
 
@@ -144,6 +144,13 @@ def flatten_and_group_again(pipeline: beam.Pipeline) -> None:
     one = pipeline | "One" >> beam.Create([("b", 2)])
     _ = (one, one | "Again2" >> beam.Keys()) | beam.Flatten()
     _ = one | beam.GroupByKey()
+
+
+def test_dataflow_takes_smaller_graphs_than_others() -> None:
+    graph = graph_of(large)
+    assert max_bytes("DataflowRunner") == DATAFLOW_BYTES
+    assert list(faults(graph, max_bytes("apache_beam.runners.DataflowRunner")))
+    assert list(faults(graph, max_bytes("SparkRunner"))) == []
 
 
 def test_a_job_for_a_cluster_is_refused_before_anything_is_asked_of_it() -> None:
