@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -10,6 +11,8 @@ import apache_beam as beam
 from beam_jobs import metrics
 from beam_jobs.parts import Workspace, run_part
 from obelics_pipeline.accounting import Tally
+from obelics_pipeline.errors import Misconfigured
+from obelics_pipeline.manifest import code_version
 
 Run: TypeAlias = Callable[[Callable[[beam.Pipeline], None]], None]
 """Runs the pipeline that a function wires, to its end."""
@@ -24,6 +27,13 @@ class DoPart(beam.DoFn):  # type: ignore[misc]
     def __init__(self, space: Workspace, work: Callable[..., Tally]) -> None:
         self._space = space
         self._work = work
+        self._version = code_version()
+
+    def setup(self) -> None:
+        """Raise ``Misconfigured`` if this worker's code is not the driver's, by whose version the work is named."""
+        if (here := code_version()) != self._version:
+            versions = f"has version {here} of the builder, and the driver has {self._version}"
+            raise Misconfigured(f"{socket.gethostname()}: {versions}; install the same on every node")
 
     def process(self, element: tuple[Any, ...]) -> None:
         """Write one part."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.testing.util import assert_that
 
+from beam_jobs import runner
 from beam_jobs.parts import Part, PartReport, Workspace, counting, read_reports, run_part
 from beam_jobs.rows import Writer, flat_writer
+from beam_jobs.runner import BeamOptions
 from beam_jobs.transforms import DoPart, GiveToParts
 from obelics_pipeline.accounting import Tally
-from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.errors import Misconfigured, RunFailed
+from obelics_pipeline.manifest import code_version
 from obelics_pipeline.tables import FAILURES, Failure, table_of
 
 
@@ -122,6 +126,20 @@ def test_a_job_does_every_part_and_counts_in_beam(space: Workspace) -> None:
         ("test", "pages/nodes"): 3,
     }
     assert [report.files[0].rows for report in read_reports(space, 2)] == [2, 1]
+
+
+def test_a_worker_with_other_code_than_the_driver_does_nothing(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = code_version()
+    monkeypatch.setattr("beam_jobs.transforms.code_version", lambda: "1.0+abc")  # of the driver
+    part = beam.ParDo(DoPart(space, write_failures))
+    monkeypatch.undo()
+    with pytest.raises(Misconfigured) as told:
+        runner.run(lambda pipeline: pipeline | beam.Create([(0, ["a"])]) | part, BeamOptions())
+    version = f"has version {here} of the builder, and the driver has 1.0+abc; install the same on every node"
+    assert str(told.value) == f"{socket.gethostname()}: {version}"
+    assert files(space) == set()
 
 
 def test_light_rows_come_to_their_part_and_parts_without_rows_come_too() -> None:
