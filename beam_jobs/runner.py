@@ -35,6 +35,13 @@ PORTABLE: Final = frozenset({"portablerunner", "sparkrunner", "flinkrunner", "pr
 THREADS: Final = "--number_of_worker_harness_threads"
 """Dataflow starts a process for each core, and would have 12 threads in each: one interpreter, and a part for each."""
 
+PATIENCE: Final = 10
+"""Seconds in which a job server has to answer; Beam would wait for five minutes, and say nothing."""
+
+MISSPELT: Final = 0.8
+"""From which likeness on (``difflib``) an unknown option is a known one misspelt. No option of the job servers of Spark
+3.5 and Flink 1.19 is so like one of Beam's."""
+
 REFUSED: Final = {
     "daskrunner": "Beam's Dask runner leaves out branches of a job and gives every output of a step the same elements, "
     "without a word",
@@ -95,8 +102,6 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
         graph.check(pipeline.to_runner_api(), f"--runner={name}", graph.max_bytes(name))
     try:
         return _run_while_workers_live(pipeline) if processes else _run(pipeline)
-    except WorkerDied:
-        raise
     except Exception as error:
         logger.debug("the job failed", exc_info=True)
         raise failure(error) from error
@@ -163,7 +168,7 @@ class _BeamParser(argparse.ArgumentParser):
 
 def check_options(options: BeamOptions) -> None:
     """Raise ``Misconfigured`` for an option that Beam does not know (it would drop it silently), or a runner that
-    is none, or is refused. From here on storage is reached as the options say.
+    is none, or is refused, or a job server that does not answer. From here on storage is reached as the options say.
     """
     if not options.arguments:
         return
@@ -179,10 +184,24 @@ def check_options(options: BeamOptions) -> None:
             continue
     runner, rest = arguments(options)
     _check_runner(runner)
-    _, unknown = parser.parse_known_args(rest)
-    if unknown and runner.lower() not in PORTABLE:
-        raise Misconfigured(_unknown_option(unknown, parser))
+    known, unknown = parser.parse_known_args(rest)
+    _check_names(unknown, list(parser._option_string_actions), runner)
+    if known.job_endpoint not in (None, "embed"):
+        _check_answers(known.job_endpoint)
     FileSystems.set_options(PipelineOptions(rest))
+
+
+def _check_answers(endpoint: str) -> None:
+    import grpc
+
+    with grpc.insecure_channel(endpoint) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(PATIENCE)
+        except grpc.FutureTimeoutError:
+            raise Misconfigured(
+                f"--job_endpoint={endpoint}: no job server answered within {PATIENCE} seconds; start it, or name the "
+                "host and port that it listens on"
+            ) from None
 
 
 def _check_runner(name: str) -> None:
@@ -201,16 +220,24 @@ def _check_runner(name: str) -> None:
         raise Misconfigured(f"--runner={name}: no such runner; {hint}")
 
 
-def _unknown_option(unknown: Sequence[str], parser: argparse.ArgumentParser) -> str:
-    name = unknown[0].partition("=")[0]
-    near = difflib.get_close_matches(name, list(parser._option_string_actions), n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; after -- come options of Apache Beam only"
-    return f"{name}: no such Beam option{hint}"
+def _check_names(unknown: Sequence[str], known: Sequence[str], runner: str) -> None:
+    """Raise ``Misconfigured`` for options that Beam does not know; only what is like a known one where a job server may
+    know others.
+    """
+    likeness = MISSPELT if runner.lower() in PORTABLE else 0.6
+    for name in (option.partition("=")[0] for option in unknown if option.startswith("-")):
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=likeness):
+            raise Misconfigured(f"{name}: no such Beam option; did you mean {near[0]}?")
+    if unknown and runner.lower() not in PORTABLE:
+        name = unknown[0].partition("=")[0]
+        raise Misconfigured(f"{name}: no such Beam option; after -- come options of Apache Beam only")
 
 
 def failure(error: Exception) -> ObelicsError:
-    """The error of ours that made a job fail, out of a traceback that travelled through Beam as text."""
+    """The error of ours that made a job fail, as it is or out of a traceback that travelled through Beam as text."""
     text = str(error)
+    if isinstance(error, ObelicsError):
+        return type(error)(text.partition(" [while running ")[0])
     if ours := _OURS.findall(text):
         kind, message = ours[-1]
         return cast(ObelicsError, getattr(errors, kind, RunFailed)(message))

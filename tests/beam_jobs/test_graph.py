@@ -14,7 +14,7 @@ from apache_beam.transforms.window import FixedWindows
 
 from beam_jobs.graph import DATAFLOW_BYTES, check, faults, max_bytes
 from beam_jobs.runner import BeamOptions, run
-from obelics_pipeline.errors import Misconfigured, RunFailed
+from obelics_pipeline.errors import Misconfigured
 
 STATE = BagStateSpec("seen", BytesCoder())
 TIMER = TimerSpec("late", beam.TimeDomain.WATERMARK)
@@ -160,5 +160,5 @@ def test_a_job_for_a_cluster_is_refused_before_anything_is_asked_of_it() -> None
 
 
 def test_the_other_tests_hold_their_jobs_to_it() -> None:
-    with pytest.raises(RunFailed, match="a job of the tests: step 'Ask' has a side input"):
+    with pytest.raises(Misconfigured, match="a job of the tests: step 'Ask' has a side input"):
         run(side_input, BeamOptions())

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,6 +92,32 @@ def test_options_that_only_a_job_server_knows_are_passed_on() -> None:
     check_options(BeamOptions(("--runner=SparkRunner", "--storage_level=MEMORY_AND_DISK")))
     with pytest.raises(Misconfigured, match="--storage_level: no such Beam option"):
         check_options(BeamOptions(("--storage_level=MEMORY_AND_DISK",)))
+
+
+@pytest.mark.parametrize("runner", ["SparkRunner", "FlinkRunner", "PortableRunner", "DataflowRunner"])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--enviroment_type=PROCESS", "--environment_type"),
+        ("--flink_mster=host:1", "--flink_master"),
+        ("--job_endpont=host:1", "--job_endpoint"),
+        ("--maxParallelism=4", "--max_parallelism"),
+    ],
+)
+def test_a_misspelt_option_is_told_on_every_runner(runner: str, given: str, meant: str) -> None:
+    name = given.partition("=")[0]
+    with pytest.raises(Misconfigured, match=f"{name}: no such Beam option; did you mean {meant}[?]"):
+        check_options(BeamOptions((f"--runner={runner}", given)))
+
+
+def test_a_job_server_that_is_not_there_is_told_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beam_jobs.runner.PATIENCE", 0.5)
+    with socket.socket() as nobody:  # bound, but deaf
+        nobody.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(Misconfigured, match=f"--job_endpoint={endpoint}: no job server answered within"):
+            check_options(BeamOptions(("--runner=SparkRunner", f"--job_endpoint={endpoint}")))
+        check_options(BeamOptions(("--runner=PortableRunner", "--job_endpoint=embed")))
 
 
 @pytest.mark.parametrize(
