@@ -24,7 +24,18 @@ def test_data() -> Path:
 @pytest.fixture(scope="session")
 def img2dataset_python() -> str:
     """The Python that has img2dataset; tests that run it skip where there is none, for to install it takes minutes."""
-    python = os.environ.get("OBELICS_IMG2DATASET", Path(__file__).parents[1] / ".venv/img2dataset/bin/python")
+    return _python_with("img2dataset")
+
+
+@pytest.fixture(scope="session")
+def gcp_python() -> str:
+    """The Python that has the extra ``gcp``, with which every import of Beam is slower."""
+    return _python_with("gcp")
+
+
+def _python_with(extra: str) -> str:
+    variable = f"OBELICS_{extra.upper()}"
+    python = os.environ.get(variable, Path(__file__).parents[1] / f".venv/{extra}/bin/python")
     if not Path(python).is_file():
-        pytest.skip(f"no img2dataset at {python}: run scripts/setup-img2dataset or set OBELICS_IMG2DATASET")
+        pytest.skip(f"no {extra} at {python}: run scripts/setup-{extra} or set {variable}")
     return str(python)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,19 @@ def main() -> None:
     sys.stdin.read()  # ends with who started it
 
 
-@contextmanager
-def s3_server() -> Iterator[str]:
+def s3_server() -> AbstractContextManager[str]:
     """A server between ``with`` and its end; its address."""
-    command = [sys.executable, str(Path(__file__))]
+    return serving(str(Path(__file__)))
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[str]:
+    """The address of a server that Python runs with the ``arguments``: it tells its port, and ends with its input."""
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None

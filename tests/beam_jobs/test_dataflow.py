@@ -28,14 +28,6 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="module")
-def gcp_python() -> str:
-    python = Path(os.environ.get("OBELICS_GCP", ROOT / ".venv/gcp/bin/python"))
-    if not python.is_file():
-        pytest.skip(f"no Python with the extra gcp at {python}: run scripts/setup-gcp or set OBELICS_GCP")
-    return str(python)
-
-
-@pytest.fixture(scope="module")
 def jobs(gcp_python: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The jobs of the demo, as Dataflow would get them."""
     folder = tmp_path_factory.mktemp("dataflow")
