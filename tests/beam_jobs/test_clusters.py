@@ -13,6 +13,8 @@ import pytest
 from killer import EXECUTOR, WORKER, Killer, processes
 from runner_matrix import NotSetUp, Started, cluster, cluster_script, obelics
 
+from beam_jobs import io
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(1500)
 
@@ -52,6 +54,28 @@ def test_spark_whose_processes_are_killed_writes_the_same_documents(
     assert killer.killed == {"extract": [WORKER, EXECUTOR]}
     assert tree(tmp_path / "spark/documents") == tree(tmp_path / "local/documents")
     assert len(tree(tmp_path / "spark/documents")) > 2
+
+
+def test_spark_reads_and_writes_object_storage(
+    spark: tuple[Path, Started], bucket: str, archive: Path, config_file: Path, tmp_path: Path
+) -> None:
+    stored = f"s3://bucket/{archive.name}"
+    io.write_atomically(stored, archive.read_bytes())
+    where = {
+        "endpoint_url": bucket,
+        "region_name": "us-east-1",
+        "access_key_id": "a",
+        "secret_access_key": "b",
+    }
+    in_bucket = Started((*spark[1].options, *(f"--s3_{name}={value}" for name, value in where.items())))
+    places = [(str(archive), str(tmp_path), Started(())), (stored, "s3://bucket/out", in_bucket)]
+    for source, output, runner in places:
+        for command in (["extract", "--input", source], ["filter"]):
+            obelics([*command, "--config", str(config_file), "--output", output], runner, timeout=500)
+    wanted = {name: digest for name, digest in tree(tmp_path).items() if name != "report.json"}  # seconds
+    found = {name: hashlib.sha256(io.read_bytes(f"s3://bucket/out/{name}")).hexdigest() for name in wanted}
+    assert found == wanted
+    assert any(name.startswith("filtered/") for name in wanted)
 
 
 def test_what_fails_on_a_cluster_is_told_in_one_line(spark: tuple[Path, Started], tmp_path: Path) -> None:
