@@ -21,7 +21,7 @@ import pyarrow as pa
 from beam_jobs import events, io
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import ObelicsError, RunFailed
-from obelics_pipeline.manifest import FileEntry
+from obelics_pipeline.manifest import FileEntry, digest_of
 from obelics_pipeline.parquet import ZSTD, ParquetFile
 
 REPORTS: Final = "reports/part-*.json"
@@ -76,6 +76,11 @@ class Workspace(msgspec.Struct, frozen=True):
         """The folder of temporary files and reports."""
         folder = io.join(self.root, "_work", f"{self.stage}-{self.fingerprint[:16]}")
         return io.join(folder, self.step) if self.step else folder
+
+    @property
+    def job(self) -> str:
+        """A name for the jobs that work here, by Dataflow's rules; equal work in another folder has another one."""
+        return f"obelics-{self.stage}-{digest_of([self.root, self.fingerprint])[:16]}"
 
     def report_path(self, number: int) -> str:
         """The path of the report of part ``number``."""

@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
@@ -37,6 +38,9 @@ THREADS: Final = "--number_of_worker_harness_threads"
 
 PATIENCE: Final = 10
 """Seconds in which a job server has to answer; Beam would wait for five minutes, and say nothing."""
+
+BUSY: Final = 60.0
+"""Seconds until a job is submitted again when Dataflow still runs one of its name."""
 
 MISSPELT: Final = 0.8
 """From which likeness on (``difflib``) an unknown option is a known one misspelt. No option of the job servers of Spark
@@ -71,10 +75,14 @@ class WorkerDied(RunFailed):
 
 
 class BeamOptions(msgspec.Struct, frozen=True):
-    """How to run: ``arguments`` for Beam as on a command line, and the number of local worker processes."""
+    """How to run: ``arguments`` for Beam as on a command line, and the number of local worker processes.
+
+    ``job`` is the name of the job on Dataflow, which runs no two of one name at once.
+    """
 
     arguments: tuple[str, ...] = ()
     workers: int = 1
+    job: str = ""
 
 
 def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int = 1) -> Any:
@@ -108,9 +116,20 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
 
 
 def _run(pipeline: beam.Pipeline) -> Any:
-    result = pipeline.run()
+    result = _submitted(pipeline)
     result.wait_until_finish()
     return result
+
+
+def _submitted(pipeline: beam.Pipeline) -> Any:
+    """The running job; while another of the same name runs, the one that a driver which died has left, wait."""
+    while True:
+        try:
+            return pipeline.run()
+        except Exception as error:
+            if type(error).__name__ != "DataflowJobAlreadyExistsError":  # importing it takes the extra gcp
+                raise
+            time.sleep(BUSY)
 
 
 def _processes() -> Any:
@@ -156,8 +175,10 @@ def arguments(options: BeamOptions) -> tuple[str, list[str]]:
     runner = LOCAL_RUNNER if chosen.runner.lower() in LOCAL else chosen.runner
     if not any(argument.startswith("--save_main_session") for argument in rest):
         rest.append("--no_save_main_session")
-    if "dataflow" in runner.lower() and not any(argument.startswith(THREADS) for argument in rest):
-        rest.append(f"{THREADS}=1")
+    defaults = {THREADS: "1", "--job_name": options.job} if "dataflow" in runner.lower() else {}
+    for name, value in defaults.items():
+        if value and not any(argument.startswith(name) for argument in rest):
+            rest.append(f"{name}={value}")
     return runner, rest
 
 

@@ -144,9 +144,10 @@ def run(plan: Plan, session: Session) -> Done:
 
 def _run(plan: Plan, session: Session) -> Manifest:
     prepare(plan)
+    options = msgspec.structs.replace(session.beam, job=plan.space.job)
     with watch(Watcher(plan.space, plan.parts, plan.steps), session.say):
-        plan.first(lambda build, parts: runner.run(build, session.beam, parts))
-        runner.run(plan.build, session.beam, plan.parts)
+        plan.first(lambda build, parts: runner.run(build, options, parts))
+        runner.run(plan.build, options, plan.parts)
     reports = read_reports(plan.space, plan.parts)
     tally = total(report.tally for report in reports)
     tally.check(plan.layout.stage)

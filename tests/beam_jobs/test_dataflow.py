@@ -7,12 +7,18 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineRunner
 
+from beam_jobs import runner
 from beam_jobs.launch import drivers, main
 from beam_jobs.options import STAGES
+from beam_jobs.parts import Workspace
 from beam_jobs.runner import THREADS, BeamOptions, arguments
 from beam_jobs.stages import FILTER, read_manifest
 from obelics_pipeline.errors import Misconfigured, RunFailed
@@ -140,6 +146,36 @@ def test_jobs_of_stages_have_as_many_threads_as_interpreters(given: list[str], t
     command, _ = drivers(["--output=gs://b/out", *given])
     _, options = arguments(BeamOptions(tuple(command[command.index("--") + 1 :])))
     assert [o.partition("=")[2] for o in options if o.startswith(THREADS)] == threads
+
+
+class DataflowJobAlreadyExistsError(Exception):
+    """Dataflow's client has one of this name."""
+
+
+class BusyDataflowRunner(PipelineRunner):  # type: ignore[misc]
+    """Still runs a job of the same name when it is first asked."""
+
+    names: ClassVar[list[str]] = []
+
+    def run_pipeline(self, pipeline: Any, options: Any) -> Any:
+        self.names.append(options.view_as(GoogleCloudOptions).job_name)
+        if len(self.names) < 3:
+            raise DataflowJobAlreadyExistsError
+        return FnApiRunner().run_pipeline(pipeline, options)
+
+
+def test_a_driver_waits_for_the_job_that_one_before_it_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "BUSY", 0.01)
+    here, there = (Workspace(str(tmp_path / name), "extract", "f" * 32).job for name in ("here", "there"))
+    assert here != there
+    assert re.fullmatch("[a-z][-a-z0-9]{0,61}[a-z0-9]", here)
+    on_it = (f"--runner={__name__}.BusyDataflowRunner",)
+    runner.run(lambda pipeline: pipeline | beam.Create([1]), BeamOptions(on_it, job=here))
+    assert BusyDataflowRunner.names == [here] * 3
+    _, given = runner.arguments(BeamOptions((*on_it, "--job_name=mine"), job=here))
+    assert [one for one in given if one.startswith("--job_name")] == ["--job_name=mine"]
 
 
 def test_the_driver_runs_as_a_job(archive: Path, config_file: Path, tmp_path: Path) -> None:
