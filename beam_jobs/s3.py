@@ -153,12 +153,12 @@ class _S3Body:
         self._name = name
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
+        """What has arrived, at most ``size`` bytes: the ``read`` of boto3 waits for all, however they drip."""
         import urllib3
 
         try:
             with asking(self._name):
-                data: bytes = self._body.read(size)
+                data: bytes = self._body._raw_stream.read1(size)
         except urllib3.exceptions.HTTPError as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
         return data

@@ -3,7 +3,7 @@
 ``python tests/s3server.py`` prints its port. After a request for ``/_faults?busy=0.2&cut=0.1`` a fifth of all
 requests is answered 503 SlowDown, and a tenth is cut: an answer in its body, anything else before it is answered.
 After ``refusal=400-ExpiredToken`` every request is answered so; after ``kept=KEY`` the next removal says that this
-object was not removed, as the store is busy.
+object was not removed, as the store is busy; after ``drip=0.03`` bodies come in bytes, so many seconds apart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -44,6 +45,7 @@ class Faulty:
         shares = dict(part.split("=") for part in query.split("&") if part)
         self._busy, self._cut = float(shares.get("busy", 0)), float(shares.get("cut", 0))
         self._refusal, self._kept = shares.get("refusal", ""), shares.get("kept", "")
+        self._drip = float(shares.get("drip", 0))
         self._chance = random.Random(7)
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
@@ -65,13 +67,20 @@ class Faulty:
             if environ["REQUEST_METHOD"] == "GET":
                 return _half(b"".join(self._app(environ, start)), share)
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        return self._app(environ, start)
+        answer = self._app(environ, start)
+        return _dripping(b"".join(answer), self._drip) if self._drip else answer
 
 
 def _says(environ: Environ, start: Callable[..., Any], status: str, text: str) -> list[bytes]:
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(text)))])
     return [text.encode()]
+
+
+def _dripping(body: bytes, seconds: float) -> Iterator[bytes]:
+    for at in range(len(body)):
+        time.sleep(seconds)
+        yield body[at : at + 1]
 
 
 def _half(body: bytes, share: float) -> Iterator[bytes]:

@@ -288,6 +288,15 @@ def test_a_password_has_no_place_in_an_address() -> None:
             ask("s3://key:secret@bucket/a")
 
 
+def test_an_answer_that_drips_is_given_up(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    io.write_atomically("s3://bucket/a", bytes(100))
+    monkeypatch.setattr(ranged, "SLOWEST", 0.2)
+    monkeypatch.setattr(ranged, "ATTEMPTS", 3)
+    misbehave(bucket, drip=0.03)
+    with pytest.raises(RunFailed, match=r"given up after 3 attempts .fewer than"):
+        io.read_range("s3://bucket/a", 0, 100)
+
+
 def test_an_object_that_was_not_removed_is_asked_for_again(bucket: str) -> None:
     for name in "abc":
         io.write_atomically(f"s3://bucket/{name}", b"1")
