@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
     except Misconfigured as error:
-        return _told(error, 2)
+        return _told(error, 2 if ranged.FIRST_CHECKS.is_set() else 1)  # 2 says that nothing is written
     except WorkerDied as error:
         os._exit(_told(error, 1))
     except ObelicsError as error:

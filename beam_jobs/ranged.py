@@ -44,7 +44,7 @@ UNREACHED: Final = 2
 """Attempts to connect to a server that never answered: in the first checks its address is wrong, not its day bad."""
 
 FIRST_CHECKS: Final = threading.Event()
-"""Set in the driver until its first job runs, never in a worker: there the address was right when the run began."""
+"""Set in the driver until its first job runs: what is wrong till then is the caller's mistake. Never in a worker."""
 
 _answering: Final[set[str]] = set()
 """The servers, or buckets, that answered this process."""

@@ -96,7 +96,6 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
 
     from beam_jobs import graph
 
-    ranged.FIRST_CHECKS.clear()  # from here on an address is right, or was
     name, rest = arguments(options)
     workers = min(options.workers, parts)
     runner: Any = name
@@ -108,6 +107,7 @@ def run(build: Callable[[beam.Pipeline], None], options: BeamOptions, parts: int
     build(pipeline)
     if name != LOCAL_RUNNER:
         graph.check(pipeline.to_runner_api(), f"--runner={name}", graph.max_bytes(name))
+    ranged.FIRST_CHECKS.clear()  # from here on an address is right, or was
     try:
         return _run_while_workers_live(pipeline) if processes else _run(pipeline)
     except Exception as error:

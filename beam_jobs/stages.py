@@ -16,7 +16,7 @@ from beam_jobs.progress import Step, Watcher, watch
 from beam_jobs.runner import BeamOptions
 from obelics_pipeline import manifest as manifests
 from obelics_pipeline.accounting import Tally, total
-from obelics_pipeline.errors import InputError, Misconfigured, RunFailed
+from obelics_pipeline.errors import InputError
 from obelics_pipeline.manifest import FileEntry, InputEntry, Manifest
 
 
@@ -134,8 +134,6 @@ def run(plan: Plan, session: Session) -> Done:
         seconds = round(time.monotonic() - started, 3)
         facts = {"seconds": seconds, "error": type(error).__name__, "message": str(error)}
         events.tell("stage_failed", logging.ERROR, stage=stage, **facts)
-        if isinstance(error, Misconfigured):
-            raise RunFailed(str(error)) from error  # something may be written by now
         raise
     seconds = time.monotonic() - started
     events.tell("stage_finished", stage=stage, seconds=round(seconds, 3), counts=events.counts(done.tally))

@@ -128,6 +128,14 @@ def test_a_server_that_gives_nothing_ends_the_run(
     assert extract(chosen, tmp_path / "out", strict) == 0
 
 
+def test_an_archive_that_is_lost_under_way_is_no_mistake_of_the_command(
+    archive: Path, strict: Path, tmp_path: Path, server: FaultServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve("crawl-data", archive.read_bytes(), (says(404) for _ in range(10_000)))
+    assert extract(server.url(NAME), tmp_path / "out", strict) == 1
+    assert "HTTP 404: there is no such file" in capsys.readouterr().err
+
+
 def test_local_archives_name_their_crawl_as_when_read_whole(
     archive: Path, strict: Path, tmp_path: Path
 ) -> None:

@@ -53,14 +53,6 @@ def test_a_stage_is_run_once(tmp_path: Path) -> None:
     assert not (tmp_path / "_work" / plan(tmp_path).space.folder).exists()
 
 
-def test_an_input_that_is_lost_under_way_is_no_mistake_of_the_command(tmp_path: Path) -> None:
-    def build(pipeline: object) -> None:
-        raise InputError("https://there.example/a: HTTP 404")
-
-    with pytest.raises(RunFailed, match=r"there\.example/a: HTTP 404"):
-        stages.run(msgspec.structs.replace(plan(tmp_path), build=build), session(tmp_path))
-
-
 def test_another_input_clears_the_old_files_but_no_foreign_ones(tmp_path: Path) -> None:
     stages.run(plan(tmp_path), session(tmp_path))
     (tmp_path / "filtered/part-00002.parquet").write_text("of a run with more parts")
