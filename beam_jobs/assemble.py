@@ -24,7 +24,7 @@ from beam_jobs.redirects import ReservedOnTheWay, on_the_way
 from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
 from beam_jobs.scores import check_scores
 from beam_jobs.stages import ASSEMBLE, DEDUP, FILTER, IMAGES, Plan, Session
-from beam_jobs.transforms import DoPart, GiveToParts
+from beam_jobs.transforms import DoPart, GiveToParts, Parts
 from filters.apply import OK, AssembleOptions, assemble_document
 from filters.consent.verdict import EvidenceRow
 from filters.lexicon import lexicon
@@ -74,7 +74,7 @@ def plan(session: Session) -> Plan:
 
     def build(pipeline: beam.Pipeline) -> None:
         work = partial(assemble_part, files=files, options=options, text=config.text)
-        tasks = pipeline | "Parts" >> beam.Create(list(enumerate(paths)))
+        tasks = pipeline | "Parts" >> Parts(paths)
         _ = tasks | "AssembleDocuments" >> beam.ParDo(DoPart(made.space, work))
 
     steps = (TOLD, "pictures") if options.image.compares else (TOLD,)
@@ -90,9 +90,7 @@ def _tell_parts(
     pipeline: beam.Pipeline,
 ) -> None:
     """Leave for each part what became of its images."""
-    asked = (
-        pipeline | "Parts" >> beam.Create(list(enumerate(paths))) | "ReadUrls" >> beam.FlatMapTuple(_asking)
-    )
+    asked = pipeline | "Parts" >> Parts(paths) | "ReadUrls" >> beam.FlatMapTuple(_asking)
     results_of = (
         pipeline
         | "Results" >> beam.Create(results)

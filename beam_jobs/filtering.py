@@ -15,7 +15,7 @@ from beam_jobs.part_files import PartFiles
 from beam_jobs.parts import Part, counting
 from beam_jobs.rows import DOCUMENTS, document_writer, documents, flat_writer, row_groups, weight
 from beam_jobs.stages import EXTRACT, FILTER, Plan, Session
-from beam_jobs.transforms import DoPart
+from beam_jobs.transforms import DoPart, Parts
 from filters.apply import FilterOptions, filter_documents
 from filters.consent.evidence import PAGE
 from filters.consent.policy import Policy
@@ -39,11 +39,7 @@ def plan(session: Session) -> Plan:
         join_lists(files, config.consent, PAGE, paths, asked_pages, run)
 
     def build(pipeline: beam.Pipeline) -> None:
-        _ = (
-            pipeline
-            | "Parts" >> beam.Create(list(enumerate(paths)))
-            | "FilterDocuments" >> beam.ParDo(DoPart(made.space, work))
-        )
+        _ = pipeline | "Parts" >> Parts(paths) | "FilterDocuments" >> beam.ParDo(DoPart(made.space, work))
 
     return msgspec.structs.replace(made, first=first, build=build)
 

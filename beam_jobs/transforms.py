@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import apache_beam as beam
@@ -42,6 +43,36 @@ class DoPart(beam.DoFn):  # type: ignore[misc]
         metrics.count(self._space.stage, report.tally)
 
 
+class Parts(beam.PTransform):  # type: ignore[misc]
+    """A pipeline's parts ``(number, path)``, spread over the workers; ``first`` is the number of the first one.
+
+    The graph of a job, whose size is limited, has one row for all paths that differ by the number of their part alone.
+    """
+
+    def __init__(self, paths: Sequence[str], first: int = 0) -> None:
+        super().__init__()
+        grouped = groupby(enumerate(paths, first), key=_shape)
+        runs = ((*shape, [number for number, _ in run]) for shape, run in grouped)
+        self._runs = [(head, numbered, tail, run[0], run[-1] + 1) for head, numbered, tail, run in runs]
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Write the names of the parts out."""
+        return pipeline | beam.Create(self._runs, reshuffle=False) | beam.FlatMap(_named) | beam.Reshuffle()
+
+
+def _shape(part: tuple[int, str]) -> tuple[str, bool, str]:
+    """What stands in a path before the number of its part, whether that is there, and what follows."""
+    number, path = part
+    head, numbered, tail = path.rpartition(f"{number:05d}")
+    return head, bool(numbered), tail
+
+
+def _named(run: tuple[str, bool, str, int, int]) -> Iterator[tuple[int, str]]:
+    head, numbered, tail, start, stop = run
+    for number in range(start, stop):
+        yield number, f"{head}{number:05d}{tail}" if numbered else f"{head}{tail}"
+
+
 class GiveToParts(beam.PTransform):  # type: ignore[misc]
     """Group light rows ``(number of a part, row)`` and add each part's path: ``(number, path, rows)``.
 
@@ -50,11 +81,11 @@ class GiveToParts(beam.PTransform):  # type: ignore[misc]
 
     def __init__(self, paths: Sequence[str], first: int = 0) -> None:
         super().__init__()
-        self._paths = list(enumerate(paths, first))
+        self._parts = Parts(paths, first)
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         """Join rows and paths by the number of the part."""
-        paths = rows.pipeline | "Parts" >> beam.Create(self._paths)
+        paths = rows.pipeline | "Parts" >> self._parts
         return (rows, paths) | beam.CoGroupByKey() | beam.FlatMap(_with_rows)
 
 

@@ -28,7 +28,7 @@ from beam_jobs.parts import REPORTS, Workspace, read_reports, table_path
 from beam_jobs.progress import Step
 from beam_jobs.shared_keys import Answer, SharedKeys, Source
 from beam_jobs.stages import DEDUP, FILTER, Plan, Session
-from beam_jobs.transforms import DoPart, Run
+from beam_jobs.transforms import DoPart, Parts, Run
 from filters.dedup.minhash import s_curve_line
 from filters.dedup.rank import OWN
 from obelics_pipeline.accounting import Tally
@@ -108,17 +108,17 @@ class _Work(msgspec.Struct, frozen=True):
     def sign(self, pipeline: beam.Pipeline) -> None:
         """Wire the step that signs all documents."""
         work = partial(sign_part, options=self.config.dedup)
-        tasks = pipeline | "Parts" >> beam.Create(list(enumerate(self.paths)))
+        tasks = pipeline | "Parts" >> Parts(self.paths)
         _ = tasks | "SignDocuments" >> beam.ParDo(DoPart(self.signing, work))
 
     def apply(self, pipeline: beam.Pipeline) -> None:
         """Wire the job that applies all edits."""
         config = self.config
         work = partial(apply_part, job=self.job, rules=config.filter.document, text=config.text)
-        tasks = pipeline | "Parts" >> beam.Create(list(enumerate(self.paths)))
+        tasks = pipeline | "Parts" >> Parts(self.paths)
         _ = tasks | "ApplyEdits" >> beam.ParDo(DoPart(self.space, work))
         before = [path for run in self.earlier for path in run.paths("decisions/dedup")]
-        earlier = pipeline | "EarlierParts" >> beam.Create(list(enumerate(before, len(self.paths))))
+        earlier = pipeline | "EarlierParts" >> Parts(before, len(self.paths))
         _ = earlier | "Supersede" >> beam.ParDo(DoPart(self.space, partial(supersede_part, job=self.job)))
 
     @property

@@ -15,7 +15,7 @@ from beam_jobs import runner
 from beam_jobs.parts import Part, PartReport, Workspace, counting, read_reports, run_part
 from beam_jobs.rows import Writer, flat_writer
 from beam_jobs.runner import BeamOptions
-from beam_jobs.transforms import DoPart, GiveToParts
+from beam_jobs.transforms import DoPart, GiveToParts, Parts, _named
 from obelics_pipeline.accounting import Tally
 from obelics_pipeline.errors import Misconfigured, RunFailed
 from obelics_pipeline.manifest import code_version
@@ -146,6 +146,23 @@ def test_light_rows_come_to_their_part_and_parts_without_rows_come_too() -> None
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         rows = pipeline | "Rows" >> beam.Create([(0, "a"), (2, "b"), (0, "c")])
         assert_that(rows | GiveToParts(["x", "y", "z"]), _three)
+
+
+NAMED = {
+    "as a stage names them": ([f"s3://b/documents/part-{n:05d}.parquet" for n in range(200_000)], 0),
+    "all alike": ([""] * 200_000, 7),
+    "of another run": (["x/part-00000.parquet", "x/part-00001.parquet", "y/part-00000.parquet"], 2),
+    "with the number twice": (["00000/00000", "00001/00001"], 0),
+    "with gaps": (["a/00000", "a/00001", "00002", "a/00003"], 0),
+    "none": ([], 0),
+}
+
+
+@pytest.mark.parametrize(("paths", "first"), NAMED.values(), ids=NAMED)
+def test_parts_are_told_by_few_rows(paths: list[str], first: int) -> None:
+    runs = Parts(paths, first)._runs
+    assert [part for run in runs for part in _named(run)] == list(enumerate(paths, first))
+    assert len(runs) <= 3
 
 
 def _three(elements: list[tuple[int, str, list[str]]]) -> None:
