@@ -24,7 +24,7 @@ from beam_jobs.redirects import ReservedOnTheWay, on_the_way
 from beam_jobs.rows import Writer, documents, flat_writer, row_groups, weight
 from beam_jobs.scores import check_scores
 from beam_jobs.stages import ASSEMBLE, DEDUP, FILTER, IMAGES, Plan, Session
-from beam_jobs.transforms import DoPart, GiveToParts, Parts
+from beam_jobs.transforms import DoPart, GiveToParts, Parts, Paths
 from filters.apply import OK, AssembleOptions, assemble_document
 from filters.consent.verdict import EvidenceRow
 from filters.lexicon import lexicon
@@ -93,7 +93,7 @@ def _tell_parts(
     asked = pipeline | "Parts" >> Parts(paths) | "ReadUrls" >> beam.FlatMapTuple(_asking)
     results_of = (
         pipeline
-        | "Results" >> beam.Create(results)
+        | "Results" >> Paths(results)
         | "ReadResults" >> beam.FlatMap(result_rows, timestamps)
         | "HashUrls" >> beam.MapTuple(lambda url, fields: (withheld(url), fields))
     )

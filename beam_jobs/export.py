@@ -21,7 +21,7 @@ from beam_jobs.shard_writer import write_shard
 from beam_jobs.splits import Splits, splits_for
 from beam_jobs.stages import ASSEMBLE, EXPORT, IMAGES, Plan, Session
 from beam_jobs.told_decisions import Decisions, found_decisions, write_decisions
-from beam_jobs.transforms import DoPart, GiveToParts, Parts
+from beam_jobs.transforms import DoPart, GiveToParts, Paths
 from filters.consent.evidence import IMAGE, PAGE
 from obelics_pipeline.assembled import Assembled, assembled_of
 
@@ -56,8 +56,7 @@ def plan(session: Session) -> Plan:
     def write_tables(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "Parts" >> Parts(paths)
-            | "Paths" >> beam.Values()
+            | "Parts" >> Paths(paths)
             | "ReadDocuments" >> beam.FlatMap(records_of, splits)
             | "GiveToShards" >> GiveToParts([""] * splits.total)
             | "WriteShards" >> beam.ParDo(DoPart(made.space, work))

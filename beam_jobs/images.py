@@ -25,7 +25,7 @@ from beam_jobs.scores import Scores, results_schema, score_pictures
 from beam_jobs.spool import Entry, Spool
 from beam_jobs.spread import shard_of, spread
 from beam_jobs.stages import DEDUP, FILTER, IMAGES, Plan, Session
-from beam_jobs.transforms import DoPart, GiveToParts, Parts
+from beam_jobs.transforms import DoPart, GiveToParts, Paths
 from filters.consent.evidence import IMAGE
 from filters.consent.policy import Policy
 from obelics_pipeline import images_table as tables
@@ -101,15 +101,14 @@ def plan(session: Session) -> Plan:
     def build(pipeline: beam.Pipeline) -> None:
         shown = (
             pipeline
-            | "Parts" >> Parts(paths)
-            | "Paths" >> beam.Values()
+            | "Parts" >> Paths(paths)
             | "ReadImageUrls" >> beam.FlatMap(shown_images, section.candidates)
             | "CountSlots" >> beam.CombinePerKey(partial(merged, section.candidates))
             | "ByShard" >> beam.MapTuple(partial(_with_shard, shards))
         )
         reserved = (
             pipeline
-            | "Evidence" >> beam.Create(evidence)
+            | "Evidence" >> Paths(evidence)
             | "ReadReserved" >> beam.FlatMap(reserved_images)
             | "SaidOnce" >> beam.CombinePerKey(min)
         )

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from beam_jobs.optouts import reserved_rows
 from beam_jobs.rows import row_groups
+from beam_jobs.transforms import Paths
 from filters.consent.verdict import EvidenceRow
 from obelics_pipeline.denylist import withheld
 from obelics_pipeline.fetch_types import FetchStatus
@@ -48,10 +49,10 @@ class ReservedOnTheWay(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Join both by the key of the address."""
-        passed = pipeline | "Redirected" >> beam.Create(self._results) | "ReadWays" >> beam.FlatMap(ways)
+        passed = pipeline | "Redirected" >> Paths(self._results) | "ReadWays" >> beam.FlatMap(ways)
         said = (
             pipeline
-            | "Evidence" >> beam.Create(self._evidence)
+            | "Evidence" >> Paths(self._evidence)
             | "ReadReserved" >> beam.FlatMap(reserved_rows)
             | "SaidOnce" >> beam.CombinePerKey(first_said)
         )

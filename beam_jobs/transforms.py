@@ -60,6 +60,14 @@ class Parts(beam.PTransform):  # type: ignore[misc]
         return pipeline | beam.Create(self._runs, reshuffle=False) | beam.FlatMap(_named) | beam.Reshuffle()
 
 
+class Paths(Parts):
+    """The paths of ``Parts`` alone."""
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Leave the numbers away."""
+        return super().expand(pipeline) | beam.Values()
+
+
 def _shape(part: tuple[int, str]) -> tuple[str, bool, str]:
     """What stands in a path before the number of its part, whether that is there, and what follows."""
     number, path = part
