@@ -84,7 +84,12 @@ def measure(start: Runner, plan: Plan, archives: Path, folder: Path) -> Run:
     with start() as started:
         demo = timed([["demo", "--output", str(folder / "demo")]], started)
         few, many = (copies(started, archives, n, folder / f"pages-{n}") for n in (plan.few, plan.many))
-        return Run(demo, few, many, told(folder))
+    files = {
+        f"{output.name}/{name}": digest
+        for output in folder.iterdir()
+        for name, digest in told(output).items()
+    }
+    return Run(demo, few, many, files)
 
 
 def copies(runner: Started, archives: Path, count: int, output: Path) -> Took:
