@@ -41,6 +41,15 @@ class FilterOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: DocumentRules = DocumentRules()
     sample_share: Share = 0.01
 
+    @property
+    def rules(self) -> bool:
+        """Whether any rule is on."""
+        return (self.paragraph, self.image, self.document) != (
+            ParagraphRules(),
+            ImageRules(),
+            DocumentRules(),
+        )
+
 
 class SamePicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Images show the same picture if steps of at most ``bits`` connect their perceptual hashes.

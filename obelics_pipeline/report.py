@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -77,9 +78,18 @@ def render(report: Report, console: Console) -> None:
     console.print(table)
 
 
+SILENT: Final = frozenset({"dns", "connect", "tls", "timeout", "host_down"})
+"""How downloads end (``FetchStatus``) where no server says anything."""
+
+
 def ending(report: Report, folder: str) -> str | None:
-    """What a run that exported a dataset to ``folder`` came to, in a sentence; None if it got not so far."""
+    """What a run that exported a dataset to ``folder`` came to, in a sentence; None if it got not so far.
+
+    A run of which no image came over the network says so before all else.
+    """
     last = report.stages[-1]
+    if said := next(filter(None, map(_cut_off, report.stages)), None):
+        return said
     if last.stage != "export":
         return None
     documents, images = (last.tally.level(name).kept for name in ("documents", "images"))
@@ -88,6 +98,19 @@ def ending(report: Report, folder: str) -> str | None:
     return (
         f"{documents:,} documents with {images:,} images are in {folder}: "
         "datasets.load_dataset(folder) opens it."
+    )
+
+
+def _cut_off(stage: StageReport) -> str | None:
+    """What to do if no image could be had, and mostly for want of an answer: that is a network, not the pages."""
+    asked = stage.tally.level("image_urls") if stage.stage == "images" else Level()
+    silent = {status: n for status, n in asked.unavailable.items() if status in SILENT}
+    if asked.kept or 2 * sum(silent.values()) <= asked.entered:
+        return None
+    counts = ", ".join(f"{status} {n:,}" for status, n in sorted(silent.items()))
+    return (
+        f"No image could be had ({counts}). If that was for want of a network, remove images/_MANIFEST.json in the "
+        "output folder and run the same command again."
     )
 
 

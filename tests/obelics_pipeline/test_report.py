@@ -78,10 +78,25 @@ def test_a_report_of_another_version_is_none() -> None:
     assert decode(b"{}") is None
 
 
+def asked(kept: int, **lost: int) -> StageReport:
+    """The stage ``images`` after so many addresses."""
+    return StageReport("images", 1.0, Tally({"image_urls": Level(kept + sum(lost.values()), kept, {}, lost)}))
+
+
+CUT_OFF = (
+    "No image could be had (dns 160, host_down 42). If that was for want of a network, remove images/_MANIFEST.json in "
+    "the output folder and run the same command again."
+)
+
+
 @pytest.mark.parametrize(
     ("stages", "says"),
     [
         pytest.param((ASSEMBLE,), None, id="before the export"),
+        pytest.param((asked(0, dns=160, host_down=42, http_4xx=9), ASSEMBLE), CUT_OFF, id="no network"),
+        pytest.param((asked(1, dns=160),), None, id="an image came"),
+        pytest.param((asked(0, dns=3, http_4xx=4),), None, id="servers answered"),
+        pytest.param((asked(0),), None, id="no images"),
         pytest.param(
             (stage("export", documents=(1200, 1200, {}), images=(3, 3, {})),),
             "1,200 documents with 3 images are in out/dataset: datasets.load_dataset(folder) opens it.",
