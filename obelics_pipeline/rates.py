@@ -33,8 +33,8 @@ own (``image_urls``)."""
 _DAY: Final = "2026-11-21"
 
 RATES: Final[dict[str, Rate]] = {
-    # extract: 4.3 times the floor of 0.70 ms a page, on pages of 19.7 kB, compressed
-    "extract_seconds": Rate(152, "s/GB of archives", _EXTRACT, _DAY),
+    # extract: 4.9 times the floor of 0.51 ms a page, on pages of 19.7 kB, compressed
+    "extract_seconds": Rate(128, "s/GB of archives", _EXTRACT, _DAY),
     "pages": Rate(50_700, "pages/GB of archives", _EXTRACT, _DAY),
     "unpacked": Rate(5.08, "bytes/byte of archives", _EXTRACT, _DAY),
     "extracted": Rate(0.996, "documents/page", _GROWTH, _DAY),
