@@ -189,7 +189,7 @@ def _remarks(session: Session, names: Sequence[str]) -> Iterator[str]:
     )
     sources = dict.fromkeys(f"{rate.source} ({rate.date})" for rate in RATES.values())
     yield f"Rates and shares kept are those of: {'; '.join(sources)}. Other pages have others."
-    if "filter" in names and not session.config.filter.rules:
+    if "filter" in names and not session.config.filter.has_rules:
         yield "No rule of the section 'filter' is on; 'default' has those we recommend (configs/default.yaml)."
     if named := list(ignored(session, names)):
         yield f"Not reckoned with: {'; '.join(named)}."

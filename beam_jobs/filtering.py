@@ -36,7 +36,7 @@ def plan(session: Session) -> Plan:
     work = partial(filter_part, options=config.filter, text=config.text, policy=config.consent)
 
     def first(run: stages.Run) -> None:
-        if not config.filter.rules:
+        if not config.filter.has_rules:
             session.say("filter: no rule is on in this configuration; 'default' has those we recommend")
         join_lists(files, config.consent, PAGE, paths, asked_pages, run)
 

@@ -43,6 +43,13 @@ def _remote() -> Any:
     return FileSystems
 
 
+def _source(path: str, manners: Manners | None) -> ranged.Source | None:
+    """What is read by ranges of bytes: a file of a web server, or an object of S3."""
+    if is_http(path):
+        return HttpSource(path, manners)
+    return s3.S3Source(path) if s3.is_s3(path) else None
+
+
 def open_read(path: str, manners: Manners | None = None) -> BinaryIO:
     """A seekable stream over the bytes of ``path`` as stored, never decompressed.
 
@@ -50,10 +57,8 @@ def open_read(path: str, manners: Manners | None = None) -> BinaryIO:
     """
     if is_local(path):
         return open(path, "rb")
-    if is_http(path):
-        return ranged.buffered(HttpSource(path, manners))
-    if s3.is_s3(path):
-        return s3.open_read(path)
+    if source := _source(path, manners):
+        return ranged.buffered(source)
     from apache_beam.io.filesystem import CompressionTypes
 
     stream = _remote().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
@@ -65,10 +70,8 @@ def read_range(path: str, start: int, stop: int, manners: Manners | None = None)
 
     ``NoSuchFile`` if there is none.
     """
-    if is_http(path):
-        return ranged.read_range(HttpSource(path, manners), start, stop)
-    if s3.is_s3(path):
-        return ranged.read_range(s3.S3Source(path), start, stop)
+    if source := _source(path, manners):
+        return ranged.read_range(source, start, stop)
     if is_local(path) and not os.path.isfile(path):
         raise NoSuchFile(f"{path}: no such file")
     with open_read(path) as stream:

@@ -242,11 +242,6 @@ class _Kept(io.RawIOBase):
         return cast(int, self._file.tell())
 
 
-def open_read(path: str) -> BinaryIO:
-    """A seekable, buffered stream over an object; ``NoSuchFile`` if there is none."""
-    return ranged.buffered(S3Source(path))
-
-
 def open_write(path: str) -> BinaryIO:
     """A stream whose bytes are the object at ``path`` once it is closed."""
     return cast(BinaryIO, Upload(path))

@@ -42,13 +42,9 @@ class FilterOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_share: Share = 0.01
 
     @property
-    def rules(self) -> bool:
+    def has_rules(self) -> bool:
         """Whether any rule is on."""
-        return (self.paragraph, self.image, self.document) != (
-            ParagraphRules(),
-            ImageRules(),
-            DocumentRules(),
-        )
+        return self != FilterOptions(sample_share=self.sample_share)
 
 
 class SamePicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from obelics_pipeline.accounting import Level, Tally
 from obelics_pipeline.errors import RunFailed
+from obelics_pipeline.fetch_types import FetchStatus
 
 
 class StageReport(msgspec.Struct, frozen=True):
@@ -78,8 +79,10 @@ def render(report: Report, console: Console) -> None:
     console.print(table)
 
 
-SILENT: Final = frozenset({"dns", "connect", "tls", "timeout", "host_down"})
-"""How downloads end (``FetchStatus``) where no server says anything."""
+SILENT: Final = frozenset(
+    {FetchStatus.DNS, FetchStatus.CONNECT, FetchStatus.TLS, FetchStatus.TIMEOUT, FetchStatus.HOST_DOWN}
+)
+"""How downloads end where no server says anything."""
 
 
 def ending(report: Report, folder: str) -> str | None:

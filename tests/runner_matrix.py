@@ -136,12 +136,6 @@ def told(folder: Path) -> dict[str, str]:
     return {name: _digest(name, path) for name, path in files.items() if name not in TIMED}
 
 
-def other_files(found: dict[str, str], wanted: dict[str, str]) -> tuple[list[str], int]:
-    """Which of the files that ``told`` tells of are not the same, and how many there are in all."""
-    names = found.keys() | wanted.keys()
-    return sorted(name for name in names if found.get(name) != wanted.get(name)), len(names)
-
-
 def _digest(name: str, path: Path) -> str:
     if column := TIMES.get(name.rpartition("/")[0]):
         return repr(pq.read_table(path).drop_columns([column]).to_pylist())

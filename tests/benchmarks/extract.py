@@ -31,7 +31,6 @@ from _figures import Figure, arguments, report, say
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from selectolax.lexbor import LexborHTMLParser
 
-import filters  # noqa: F401 - before tests/ is in the path, which has a folder of this name
 from obelics_pipeline.dom.extract import extract_document
 from obelics_pipeline.errors import InputError, PageFailed, RunFailed
 from obelics_pipeline.page import Page

@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 
 from _figures import Figure, arguments, report, say
+from runners import same_files
 
 from beam_jobs.build import PLANS
 
 sys.path.append(str(Path(__file__).parents[1]))
 from killer import EXECUTOR, Killer
-from runner_matrix import NotSetUp, cluster, in_process, obelics, other_files, told
+from runner_matrix import NotSetUp, cluster, in_process, obelics, told
 
 KILLS = 2
 TIMEOUT = 1800
@@ -32,14 +33,14 @@ def figures() -> list[Figure]:
             say("Spark")
             with Killer(folder / "cluster", folder / "spark/_work", [EXECUTOR] * KILLS) as killer:
                 took = obelics(["demo", "--output", str(folder / "spark")], started, TIMEOUT)
-        other, files = other_files(told(folder / "spark"), told(folder / "local"))
+        same = same_files("other files", told(folder / "spark"), told(folder / "local"))
     return [
         *(
             Figure(f"executors killed in {name}", len(killer.killed[name]), "", at_least=KILLS)
             for name in PLANS
         ),
         Figure("the demo on Spark", took.wall, "s", how="wall clock"),
-        Figure("other files", len(other), "", at_most=0, how=f"of {files} {min(other, default='')}"),
+        same,
     ]
 
 

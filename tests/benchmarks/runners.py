@@ -16,25 +16,22 @@ from pathlib import Path
 
 import msgspec
 from _figures import Figure, arguments, report, say
+from extract import archive_of
 
 from beam_jobs.stages import EXTRACT, read_manifest
 
 sys.path.append(str(Path(__file__).parents[1]))
-from archives import first_pages
 from runner_matrix import (
     IN_PROCESSES,
-    ROOT,
     RUNNERS,
     NotSetUp,
     Runner,
     Started,
     Took,
     obelics,
-    other_files,
     told,
 )
 
-PAGES = Path(os.environ.get("OBELICS_TEST_DATA", ROOT.parent / "shared")) / "data/pages/pages.warc.gz"
 TIMEOUT = 1800
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -99,18 +96,18 @@ def copies(runner: Started, archives: Path, count: int, output: Path) -> Took:
     return timed([["extract", "--input", *inputs, *out], ["filter", *out]], runner)
 
 
-def link_copies(archive: Path, count: int, folder: Path) -> Path:
-    """The folder, with links to the archive."""
-    folder.mkdir()
-    for copy in range(count):
-        (folder / f"copy-{copy:02}.warc.gz").symlink_to(archive)
-    return folder
+def archives_of(plan: Plan, folder: Path) -> Path:
+    """The folder of ``plan.many`` archives, which are links to one."""
+    archive, copies = archive_of(plan.pages, folder), folder / "archives"
+    copies.mkdir()
+    for number in range(plan.many):
+        (copies / f"copy-{number:02}.warc.gz").symlink_to(archive)
+    return copies
 
 
 def figures(plan: Plan) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as work:
-        archive = PAGES if plan.pages is None else first_pages(PAGES, plan.pages, Path(work, "pages.warc.gz"))
-        archives = link_copies(archive, plan.many, Path(work, "archives"))
+        archives = archives_of(plan, Path(work))
         local: Run | None = None
         for number, (name, start) in enumerate({**RUNNERS, **IN_PROCESSES}.items()):
             folder = Path(work, str(number))
@@ -146,10 +143,14 @@ def rows(name: str, run: Run, local: Run, further: float) -> Iterator[Figure]:
     yield Figure(
         f"overhead a document, {name}", 1000 * (each - at_local), "ms", how=f"of {1000 * each:.1f}, processor"
     )
-    other, files = other_files(run.files, local.files)
-    yield Figure(
-        f"other files, {name}", len(other), "", at_most=0, how=f"of {files} {min(other, default='')}"
-    )
+    yield same_files(f"other files, {name}", run.files, local.files)
+
+
+def same_files(name: str, found: dict[str, str], wanted: dict[str, str]) -> Figure:
+    """How many of the files that ``told`` tells of are not the same, which has to be none."""
+    names = found.keys() | wanted.keys()
+    other = [name for name in names if found.get(name) != wanted.get(name)]
+    return Figure(name, len(other), "", at_most=0, how=f"of {len(names)} {min(other, default='')}")
 
 
 if __name__ == "__main__":

@@ -15,20 +15,10 @@ from pathlib import Path
 import msgspec
 from _figures import Figure, arguments, report, say
 from extract import spare_core
-from runners import PAGES, copies, documents, link_copies
+from runners import Plan, archives_of, copies, documents
 
 sys.path.append(str(Path(__file__).parents[1]))
-from archives import first_pages
 from runner_matrix import NotSetUp, Started, Took, cluster, in_process
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """``few`` and ``many`` copies of the first ``pages`` pages (None: of all)."""
-
-    pages: int | None
-    few: int
-    many: int
-
 
 FULL = Plan(pages=None, few=4, many=20)
 QUICK = Plan(pages=30, few=1, many=3)
@@ -56,9 +46,8 @@ def slope(name: str, started: Started, plan: Plan, archives: Path, folder: Path)
 def figures(plan: Plan) -> list[Figure]:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        archive = PAGES if plan.pages is None else first_pages(PAGES, plan.pages, folder / "pages.warc.gz")
-        archives = link_copies(archive, plan.many, folder / "archives")
-        spare = spare_core(archive)
+        archives = archives_of(plan, folder)
+        spare = spare_core(next(archives.iterdir()))
         with in_process() as started:
             local = slope("local runner", started, plan, archives, folder)
         measured = []
